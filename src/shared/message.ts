@@ -1,0 +1,32 @@
+/** Quality of service of a PUBLISH: at most, at least or exactly once (MQTT 3.1.1 §4.3). */
+export type QoS = 0 | 1 | 2;
+
+/** One PUBLISH of a device, as it arrived. Nothing in it is changed after that. */
+export interface DeviceMessage {
+  /** Topic name, without wildcards (MQTT 3.1.1 §3.3.2.1). */
+  readonly topic: string;
+  /** Passed on byte for byte. */
+  readonly payload: Buffer;
+  readonly qos: QoS;
+  readonly dup: boolean;
+  readonly retain: boolean;
+  readonly clientId: string;
+  /** As given in CONNECT; absent when the client gave none. */
+  readonly username?: string;
+  /** Wall clock at arrival, in ms since 1970. */
+  readonly receivedAtMs: number;
+}
+
+/**
+ * A message with its identity in one lane. `(gatewayId, lane, epoch, seq)` is unique for ever and is the
+ * same at every delivery, so that a consumer can dedupe and count.
+ */
+export interface LaneMessage extends DeviceMessage {
+  readonly gatewayId: string;
+  /** Counts the starts of the gateway, from 1. */
+  readonly epoch: number;
+  /** Counts the messages of a lane within the epoch, from 1, in order of arrival. */
+  readonly seq: number;
+  /** AMQP routing key, rendered on arrival so that a later change of the config does not move a backlog. */
+  readonly routingKey: string;
+}
