@@ -1,0 +1,134 @@
+import { z } from 'zod';
+import { bytes, choice, count, durationMs, type Shape, shortString } from './fields.ts';
+import type {
+  ExchangeConfig,
+  LimitsConfig,
+  MappingConfig,
+  QueueConfig,
+  WhenFull,
+} from './types.ts';
+
+const TIB_BYTES = 1024 ** 4;
+const YEAR_MS = 31_536_000_000;
+
+/** Schema of a lane's limits, for `delivery.limits` and for those of a mapping. */
+export const limitsSchema: z.ZodType<LimitsConfig> = z.strictObject({
+  maxBytes: z.exactOptional(
+    bytes({ description: 'Largest backlog of one lane by size', min: 1024, max: TIB_BYTES }),
+  ),
+  maxMessages: z.exactOptional(
+    count({ description: 'Largest backlog of one lane by count', min: 1, max: 1_000_000_000 }),
+  ),
+  maxAgeMs: z.exactOptional(
+    durationMs({
+      description:
+        'Age at which a message of the backlog expires; counted and named in the gap manifest',
+      min: 1000,
+      max: YEAR_MS,
+    }),
+  ),
+} satisfies Shape<LimitsConfig>);
+
+/** Schema of a lane's policy at its limits. */
+export const whenFullSchema: z.ZodType<WhenFull> = choice(
+  'What happens at a limit: `block` holds the PUBACK back, `reject` closes the connection of the device, `drop-oldest` and `drop-newest` shed, counted and named in the gap manifest',
+  ['block', 'reject', 'drop-oldest', 'drop-newest'],
+);
+
+const exchangeSchema: z.ZodType<ExchangeConfig> = z.strictObject({
+  name: shortString({ description: 'Name of the exchange' }),
+  type: choice('Type of the exchange', ['topic', 'direct', 'fanout', 'headers']).default('topic'),
+  declare: z.boolean().default(true).meta({
+    description: 'Declare the exchange as durable; false when someone else looks after it',
+  }),
+} satisfies Shape<ExchangeConfig>);
+
+const queueSchema: z.ZodType<QueueConfig> = z.strictObject({
+  name: shortString({ description: 'Name of the durable queue to declare' }),
+  type: choice('Type of the queue; only `quorum` is fsynced before its confirm', [
+    'quorum',
+    'classic',
+    'stream',
+  ]).default('quorum'),
+  bindingKey: z
+    .string()
+    .max(255)
+    .default('#')
+    .meta({ description: 'Binding key from the exchange of the mapping to this queue' }),
+  arguments: z
+    .record(z.string().min(1).max(128), z.union([z.string(), z.number(), z.boolean()]))
+    .default({})
+    .meta({ description: 'Further arguments of queue.declare, such as `x-max-length`' }),
+} satisfies Shape<QueueConfig>);
+
+const failureActions = ['park', 'retry', 'drop'] as const;
+
+const mappingSchema: z.ZodType<MappingConfig> = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[a-z0-9._-]{1,64}$/, 'expected 1 to 64 of the characters a-z 0-9 . _ -')
+    .meta({ description: 'Name of the mapping and of its lane; part of every message-id' }),
+  filter: z.string().min(1).max(1024).meta({
+    description:
+      'Topic filter; `+` and `#` as in MQTT, a name after them captures: `devices/+device/#rest`',
+  }),
+  exchange: exchangeSchema.meta({ description: 'Where the messages are published' }),
+  routingKey: z.exactOptional(
+    z.string().max(1024).meta({
+      description: `Template of the routing key, such as \`\${device}.\${metric}\`; without it, the topic name with '/' and '.' swapped`,
+    }),
+  ),
+  queues: z
+    .array(queueSchema)
+    .max(100)
+    .default([])
+    .meta({ description: 'Queues to declare and to bind; none when someone else does' }),
+  onUnroutable: choice(
+    'What becomes of a message that reached no queue (basic.return)',
+    failureActions,
+  ).default('park'),
+  onReject: choice(
+    'What becomes of a message the broker refused (basic.nack)',
+    failureActions,
+  ).default('retry'),
+  limits: z.exactOptional(
+    limitsSchema.meta({ description: 'Instead of `delivery.limits`, for this lane' }),
+  ),
+  whenFull: z.exactOptional(
+    whenFullSchema.meta({ description: 'Instead of `delivery.whenFull`, for this lane' }),
+  ),
+} satisfies Shape<MappingConfig>);
+
+const defaultMapping = {
+  name: 'telemetry',
+  filter: '#',
+  exchange: { name: 'telemetry', type: 'topic', declare: true },
+};
+
+/** Consumers tell lanes by their names. Sees also lists with other faults in them, so it trusts no type. */
+function refuseTakenNames(
+  mappings: readonly (Partial<MappingConfig> | null)[],
+  context: z.RefinementCtx,
+): void {
+  const seen = new Set<string>();
+  for (const [index, mapping] of mappings.entries()) {
+    const name = mapping?.name;
+    if (typeof name !== 'string') continue;
+    if (seen.has(name))
+      context.addIssue({
+        code: 'custom',
+        path: [index, 'name'],
+        message: `the name "${name}" is taken by an earlier mapping`,
+      });
+    seen.add(name);
+  }
+}
+
+/** Schema of `mappings`: at least one, names unique. */
+export const mappingsSchema: z.ZodType<readonly MappingConfig[]> = z
+  .array(mappingSchema)
+  .min(1)
+  .max(256)
+  .superRefine(refuseTakenNames, { when: (list) => Array.isArray(list.value) })
+  .prefault([defaultMapping])
+  .meta({ description: 'Which topics go where; a message goes to every mapping that matches' });

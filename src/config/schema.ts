@@ -1,0 +1,237 @@
+import { hostname } from 'node:os';
+import { z } from 'zod';
+import { bytes, choice, count, DAY_MS, durationMs, host, port, type Shape } from './fields.ts';
+import { limitsSchema, mappingsSchema, whenFullSchema } from './mapping-schema.ts';
+import type {
+  AdminConfig,
+  AmqpConfig,
+  Config,
+  DeliveryConfig,
+  GatewayConfig,
+  LogConfig,
+  MqttConfig,
+  MqttListenerConfig,
+  ReconnectConfig,
+  ShutdownConfig,
+  StoreConfig,
+  WindowConfig,
+} from './types.ts';
+
+const KIB_BYTES = 1024;
+const MIB_BYTES = 1024 ** 2;
+const GIB_BYTES = 1024 ** 3;
+const TIB_BYTES = 1024 ** 4;
+const ID_LENGTH = 64; // part of every message-id, which has 255 bytes (AMQP 0-9-1 §1.8.1, shortstr)
+
+/** Host name as an id: consumers split a message-id at its first '/'. */
+function defaultId(): string {
+  return hostname().replaceAll('/', '-').slice(0, ID_LENGTH) || 'tidegate';
+}
+
+const gatewaySchema: z.ZodType<GatewayConfig> = z.strictObject({
+  id: z
+    .string()
+    .regex(/^[^/]{1,64}$/u, "expected 1 to 64 characters without '/'")
+    .optional()
+    .transform((id) => id ?? defaultId())
+    .meta({
+      description: 'Name of this gateway, unique among all that publish to the same broker',
+      'x-default': 'the host name',
+    }),
+} satisfies Shape<GatewayConfig>);
+
+const listenerSchema: z.ZodType<MqttListenerConfig> = z.strictObject({
+  host: host({ description: 'Address to listen on' }).default('127.0.0.1'),
+  port: port({ description: 'TCP port to listen on' }).default(1883),
+} satisfies Shape<MqttListenerConfig>);
+
+const mqttSchema: z.ZodType<MqttConfig> = z
+  .strictObject({
+    listeners: z
+      .array(listenerSchema)
+      .min(1)
+      .max(16)
+      .prefault([{ host: '127.0.0.1', port: 1883 }])
+      .meta({ description: 'Where devices connect' }),
+    maxPayloadBytes: bytes({
+      description: 'Largest payload of a PUBLISH; a larger one closes its connection',
+      min: 1,
+      max: 128 * MIB_BYTES,
+    }).prefault('256KiB'),
+    connectTimeoutMs: durationMs({
+      description: 'Time a new connection has to send its CONNECT',
+      min: 100,
+      max: 600_000,
+    }).default(5000),
+    maxConnections: count({
+      description: 'Most connections at a time, over all listeners',
+      min: 1,
+      max: 1_000_000,
+    }).default(10_000),
+    maxPendingBytes: bytes({
+      description:
+        'Most payload that is accepted and not yet safe, over all clients; above it a PUBLISH is refused by closing its connection',
+      min: 64 * KIB_BYTES,
+      max: 16 * GIB_BYTES,
+    }).prefault('64MiB'),
+    maxInflightQos2: count({
+      description: 'Most QoS 2 messages of one client between PUBREC and PUBREL',
+      min: 1,
+      max: 65_535,
+    }).default(100),
+    drainTimeoutMs: durationMs({
+      description: 'Time a subscriber may leave its socket full before its connection is closed',
+      min: 1000,
+      max: DAY_MS,
+    }).default(60_000),
+  } satisfies Shape<MqttConfig>)
+  .refine((mqtt) => mqtt.maxPendingBytes >= mqtt.maxPayloadBytes, {
+    path: ['maxPendingBytes'],
+    error: 'must be at least mqtt.maxPayloadBytes, or the largest payload never gets in',
+  });
+
+const storeSchema: z.ZodType<StoreConfig> = z.strictObject({
+  path: z
+    .string()
+    .min(1)
+    .default('./data')
+    .meta({ description: 'Folder of the store; relative to the working directory' }),
+  maxBytes: bytes({
+    description: 'Largest size of the store, over all lanes',
+    min: 16 * MIB_BYTES,
+    max: 16 * TIB_BYTES,
+  }).prefault('2GiB'),
+  reserveBytes: bytes({
+    description: 'Free disk space that the store leaves to others',
+    min: 0,
+    max: TIB_BYTES,
+  }).prefault('64MiB'),
+  ballastBytes: bytes({
+    description: 'Size of a file that is given up to reopen the store on a full disk',
+    min: 0,
+    max: GIB_BYTES,
+  }).prefault('8MiB'),
+} satisfies Shape<StoreConfig>);
+
+/** Whether it is a URL that amqplib can dial. */
+function isAmqpUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const url = new URL(text);
+  return ['amqp:', 'amqps:'].includes(url.protocol) && url.hostname !== '';
+}
+
+const reconnectSchema: z.ZodType<ReconnectConfig> = z
+  .strictObject({
+    minMs: durationMs({
+      description: 'First pause between two attempts; doubles, with jitter',
+      min: 10,
+      max: 600_000,
+    }).default(200),
+    maxMs: durationMs({ description: 'Longest pause', min: 10, max: DAY_MS }).default(30_000),
+  } satisfies Shape<ReconnectConfig>)
+  .refine((reconnect) => reconnect.maxMs >= reconnect.minMs, {
+    path: ['maxMs'],
+    error: 'must be at least minMs',
+  });
+
+const amqpSchema: z.ZodType<AmqpConfig> = z.strictObject({
+  urls: z
+    .array(z.string().refine(isAmqpUrl, 'expected a URL such as amqp://user:password@host:5672'))
+    .min(1)
+    .max(16)
+    .default(['amqp://guest:guest@127.0.0.1:5672'])
+    .meta({
+      description:
+        'Brokers in order of preference, `amqp://` or `amqps://`; user and password percent-encoded',
+    }),
+  heartbeatMs: durationMs({
+    description: 'Heartbeat asked of the broker, in whole seconds (connection.tune)',
+    min: 1000,
+    max: 600_000,
+    step: 1000,
+  }).default(10_000),
+  connectTimeoutMs: durationMs({
+    description: 'Time a connection has to open before the next URL is tried',
+    min: 100,
+    max: 600_000,
+  }).default(10_000),
+  confirmTimeoutMs: durationMs({
+    description: 'Time without any confirm, while some are due, until the channel is recycled',
+    min: 1000,
+    max: DAY_MS,
+  }).default(30_000),
+  reconnect: reconnectSchema.prefault({}),
+} satisfies Shape<AmqpConfig>);
+
+const windowSchema: z.ZodType<WindowConfig> = z.strictObject({
+  maxMessages: count({
+    description: 'Most messages of one lane that are published and not confirmed',
+    min: 1,
+    max: 65_535,
+  }).default(1000),
+  maxBytes: bytes({
+    description: 'The same by size; one message always fits',
+    min: KIB_BYTES,
+    max: GIB_BYTES,
+  }).prefault('8MiB'),
+} satisfies Shape<WindowConfig>);
+
+const deliverySchema: z.ZodType<DeliveryConfig> = z.strictObject({
+  mode: choice(
+    '`adaptive` waits for the confirm and writes only when it is late; `disk-first` always writes before it forwards',
+    ['adaptive', 'disk-first'],
+  ).default('adaptive'),
+  spillAfterMs: durationMs({
+    description: 'Adaptive: time the confirm has before the message is written to the store',
+    min: 1,
+    max: 60_000,
+  }).default(250),
+  directAfterMs: durationMs({
+    description:
+      'Adaptive: time a lane must be caught up, with quick confirms, before it stops writing',
+    min: 0,
+    max: DAY_MS,
+  }).default(1000),
+  window: windowSchema.prefault({}),
+  limits: limitsSchema.prefault({}),
+  whenFull: whenFullSchema.default('block'),
+} satisfies Shape<DeliveryConfig>);
+
+const adminSchema: z.ZodType<AdminConfig> = z.strictObject({
+  enabled: z.boolean().default(true).meta({ description: 'Serve health, metrics and dashboard' }),
+  host: host({ description: 'Address to listen on' }).default('127.0.0.1'),
+  port: port({ description: 'TCP port to listen on' }).default(9180),
+} satisfies Shape<AdminConfig>);
+
+const logSchema: z.ZodType<LogConfig> = z.strictObject({
+  level: choice('Least level that is logged', [
+    'trace',
+    'debug',
+    'info',
+    'warn',
+    'error',
+    'fatal',
+  ]).default('info'),
+} satisfies Shape<LogConfig>);
+
+const shutdownSchema: z.ZodType<ShutdownConfig> = z.strictObject({
+  timeoutMs: durationMs({
+    description:
+      'Time for confirms still due when the gateway stops; what is left then is in the store',
+    min: 0,
+    max: 600_000,
+  }).default(10_000),
+} satisfies Shape<ShutdownConfig>);
+
+/** Schema of the whole config file: strict, every key with a default. Parsing `{}` gives the defaults. */
+export const configSchema: z.ZodType<Config> = z.strictObject({
+  gateway: gatewaySchema.prefault({}),
+  mqtt: mqttSchema.prefault({}),
+  store: storeSchema.prefault({}),
+  amqp: amqpSchema.prefault({}),
+  delivery: deliverySchema.prefault({}),
+  mappings: mappingsSchema,
+  admin: adminSchema.prefault({}),
+  log: logSchema.prefault({}),
+  shutdown: shutdownSchema.prefault({}),
+} satisfies Shape<Config>);

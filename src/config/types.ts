@@ -1,0 +1,154 @@
+/*
+ * The shape of a loaded config. What each key means, its unit, default and range stand in schema.ts, from
+ * which docs/configuration.md is made. The compiler holds these types and the schemas to each other.
+ */
+
+/** Who this gateway is to the consumers. */
+export interface GatewayConfig {
+  readonly id: string;
+}
+
+/** One address the MQTT server listens on. */
+export interface MqttListenerConfig {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The side of the devices. */
+export interface MqttConfig {
+  readonly listeners: readonly MqttListenerConfig[];
+  readonly maxPayloadBytes: number;
+  readonly connectTimeoutMs: number;
+  readonly maxConnections: number;
+  readonly maxPendingBytes: number;
+  readonly maxInflightQos2: number;
+  readonly drainTimeoutMs: number;
+}
+
+/** The local store. */
+export interface StoreConfig {
+  readonly path: string;
+  readonly maxBytes: number;
+  readonly reserveBytes: number;
+  readonly ballastBytes: number;
+}
+
+/** Pause between two attempts to connect. */
+export interface ReconnectConfig {
+  readonly minMs: number;
+  readonly maxMs: number;
+}
+
+/** The side of the broker. */
+export interface AmqpConfig {
+  readonly urls: readonly string[];
+  readonly heartbeatMs: number;
+  readonly connectTimeoutMs: number;
+  readonly confirmTimeoutMs: number;
+  readonly reconnect: ReconnectConfig;
+}
+
+/** Which of the two ways to safe a message takes first. */
+export type DeliveryMode = 'adaptive' | 'disk-first';
+
+/** What a lane does with a message when a limit of its backlog is reached. */
+export type WhenFull = 'block' | 'reject' | 'drop-oldest' | 'drop-newest';
+
+/** How much may be published without a confirm. */
+export interface WindowConfig {
+  readonly maxMessages: number;
+  readonly maxBytes: number;
+}
+
+/** How large the backlog of one lane may become; absent means without this limit. */
+export interface LimitsConfig {
+  readonly maxBytes?: number;
+  readonly maxMessages?: number;
+  readonly maxAgeMs?: number;
+}
+
+/** How messages become safe and reach the broker. */
+export interface DeliveryConfig {
+  readonly mode: DeliveryMode;
+  readonly spillAfterMs: number;
+  readonly directAfterMs: number;
+  readonly window: WindowConfig;
+  readonly limits: LimitsConfig;
+  readonly whenFull: WhenFull;
+}
+
+/** Exchange types of AMQP 0-9-1 §3.1.3. */
+export type ExchangeType = 'topic' | 'direct' | 'fanout' | 'headers';
+
+/** The exchange a mapping publishes to. */
+export interface ExchangeConfig {
+  readonly name: string;
+  readonly type: ExchangeType;
+  readonly declare: boolean;
+}
+
+/** Queue types of RabbitMQ, as in `x-queue-type`. */
+export type QueueType = 'quorum' | 'classic' | 'stream';
+
+/** A value of a queue argument. */
+export type QueueArgument = string | number | boolean;
+
+/** A durable queue to declare and to bind to the exchange of its mapping. */
+export interface QueueConfig {
+  readonly name: string;
+  readonly type: QueueType;
+  readonly bindingKey: string;
+  readonly arguments: Readonly<Record<string, QueueArgument>>;
+}
+
+/** What becomes of a message that reached no queue or was refused by the broker. */
+export type FailureAction = 'park' | 'retry' | 'drop';
+
+/** Which topics go to which exchange; makes one lane. */
+export interface MappingConfig {
+  readonly name: string;
+  readonly filter: string;
+  readonly exchange: ExchangeConfig;
+  /** Template; absent means the topic name with '/' and '.' swapped. */
+  readonly routingKey?: string;
+  readonly queues: readonly QueueConfig[];
+  readonly onUnroutable: FailureAction;
+  readonly onReject: FailureAction;
+  /** Absent means `delivery.limits`. */
+  readonly limits?: LimitsConfig;
+  /** Absent means `delivery.whenFull`. */
+  readonly whenFull?: WhenFull;
+}
+
+/** The HTTP server for health, metrics and the dashboard. */
+export interface AdminConfig {
+  readonly enabled: boolean;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Levels of the log, from all to nearly nothing. */
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
+
+/** The log on standard output. */
+export interface LogConfig {
+  readonly level: LogLevel;
+}
+
+/** How the gateway stops. */
+export interface ShutdownConfig {
+  readonly timeoutMs: number;
+}
+
+/** All of it. Deeply frozen when it comes from `loadConfig`. Each folder takes its own slice only. */
+export interface Config {
+  readonly gateway: GatewayConfig;
+  readonly mqtt: MqttConfig;
+  readonly store: StoreConfig;
+  readonly amqp: AmqpConfig;
+  readonly delivery: DeliveryConfig;
+  readonly mappings: readonly MappingConfig[];
+  readonly admin: AdminConfig;
+  readonly log: LogConfig;
+  readonly shutdown: ShutdownConfig;
+}
