@@ -27,7 +27,7 @@ export class ConfigError extends GatewayError {
 }
 
 /** One line for people and editors: `file:line:column: path: message`. */
-export function faultText(fault: ConfigFault): string {
+function faultText(fault: ConfigFault): string {
   const position = [fault.file, fault.line, fault.column].filter((part) => part !== undefined);
   const source =
     fault.variable === undefined ? position.join(':') : `environment ${fault.variable}`;

@@ -21,7 +21,9 @@ const KIB_BYTES = 1024;
 const MIB_BYTES = 1024 ** 2;
 const GIB_BYTES = 1024 ** 3;
 const TIB_BYTES = 1024 ** 4;
-const ID_LENGTH = 64; // part of every message-id, which has 255 bytes (AMQP 0-9-1 §1.8.1, shortstr)
+const ID_LENGTH = 64;
+// A message-id is a short string of 255 bytes (AMQP 0-9-1 §4.2.5.3): the id, 64 for the lane, 16 for each of two numbers.
+const ID_BYTES = 128;
 
 /** Host name as an id: consumers split a message-id at its first '/'. */
 function defaultId(): string {
@@ -31,7 +33,11 @@ function defaultId(): string {
 const gatewaySchema: z.ZodType<GatewayConfig> = z.strictObject({
   id: z
     .string()
-    .regex(/^[^/]{1,64}$/u, "expected 1 to 64 characters without '/'")
+    .regex(/^[^/\p{Cc}]{1,64}$/u, "expected 1 to 64 characters without '/' and control characters")
+    .refine(
+      (id) => Buffer.byteLength(id) <= ID_BYTES,
+      `expected at most ${ID_BYTES} bytes in UTF-8`,
+    )
     .optional()
     .transform((id) => id ?? defaultId())
     .meta({
