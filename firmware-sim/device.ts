@@ -27,6 +27,8 @@ const DEFAULT_MEMORY_MESSAGES = 2_000;
 /** Small, as on a microcontroller: each PUBLISH in flight is a buffer. */
 const WINDOW = 20;
 const KEEP_ALIVE_SECONDS = 30;
+/** From the first lost packet to the loss of the connection, in ms: some messages arrive, their PUBACKs do not. */
+const RADIO_FADE_MS = 200;
 /** A server that answers pings and never acknowledges is given up after this, in ms. */
 const RECEIPT_TIMEOUT_MS = 30_000;
 
@@ -85,9 +87,13 @@ export class Device {
     this.#sendNext();
   }
 
-  /** The radio is gone for a while; readings go on. */
+  /** The radio fades, so that acknowledgements are missed, and is gone for a while; readings go on. */
   loseRadio(lastsMs: number): void {
-    this.#sleep('radio lost', lastsMs);
+    if (!this.#running) return;
+    this.#link?.deafen();
+    clearTimeout(this.#wakeTimer);
+    const fadeMs = Math.min(lastsMs / 2, RADIO_FADE_MS);
+    this.#wakeTimer = setTimeout(() => this.#sleep('radio lost', lastsMs - fadeMs), fadeMs);
   }
 
   /** Power is gone for a while: no readings either. The memory stays. */
@@ -193,6 +199,7 @@ export class Device {
     clearTimeout(this.#receiptTimer);
     this.#receiptTimer = undefined;
     this.#outbox.forgetQos0();
+    clearTimeout(this.#wakeTimer);
     if (this.#running) {
       const delayMs = reconnectDelayMs(this.#failures++, this.#random, this.#backoff());
       this.#wakeTimer = setTimeout(() => this.#connect(), delayMs);

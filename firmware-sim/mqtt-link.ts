@@ -82,6 +82,11 @@ export class MqttLink {
     });
   }
 
+  /** Still sends and hears nothing any more, as a radio that fades: PUBACKs will be missed. Ends by `cut`. */
+  deafen(): void {
+    this.#client?.stream.unpipe();
+  }
+
   /** Loses the connection without a DISCONNECT: the server publishes the will. */
   cut(reason: string): void {
     this.#end(reason);
