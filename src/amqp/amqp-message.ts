@@ -1,0 +1,61 @@
+import type { Options } from 'amqplib';
+import type { LaneMessage } from '../shared/message.ts';
+
+/** The identity of a message in one lane; the same at every delivery, so that consumers can dedupe by it. */
+export function messageIdOf(message: LaneMessage, lane: string): string {
+  return `${message.gatewayId}/${lane}/${message.epoch}.${message.seq}`;
+}
+
+/**
+ * Fills in the properties and headers of one lane's messages. The body is the payload, byte for byte.
+ *
+ * It hands out the same object again and again: amqplib encodes it before its `publish` returns, and makes
+ * the headers the prototype of an object of its own, which V8 only does fast for a prototype it has
+ * seen before (measured: half the CPU time a message, encoding included).
+ */
+export class PublishOptionsFiller {
+  readonly #headers: Record<string, string | number | boolean>;
+  readonly #options: Options.Publish;
+
+  constructor(lane: string) {
+    this.#headers = {
+      'x-mqtt-topic': '',
+      'x-mqtt-publish-qos': 0,
+      'x-mqtt-dup': false,
+      'x-mqtt-retain': false,
+      'x-client-id': '',
+      'x-gateway-id': '',
+      'x-lane': lane,
+      'x-epoch': 0,
+      'x-seq': 0,
+      'x-received-at': 0,
+      'x-backlog': false,
+    };
+    this.#options = {
+      mandatory: true,
+      persistent: true,
+      messageId: '',
+      timestamp: 0,
+      appId: 'tidegate',
+      headers: this.#headers,
+    };
+  }
+
+  /** Valid until the next call. */
+  fill(message: LaneMessage, messageId: string): Options.Publish {
+    const headers = this.#headers;
+    headers['x-mqtt-topic'] = message.topic;
+    headers['x-mqtt-publish-qos'] = message.qos;
+    headers['x-mqtt-dup'] = message.dup;
+    headers['x-mqtt-retain'] = message.retain;
+    headers['x-client-id'] = message.clientId;
+    headers['x-gateway-id'] = message.gatewayId;
+    headers['x-epoch'] = message.epoch;
+    headers['x-seq'] = message.seq;
+    headers['x-received-at'] = message.receivedAtMs; // ms since 1970
+    headers['x-backlog'] = message.fromStore === true;
+    this.#options.messageId = messageId;
+    this.#options.timestamp = Math.floor(message.receivedAtMs / 1000); // s (AMQP 0-9-1 §4.2.5.4)
+    return this.#options;
+  }
+}

@@ -1,0 +1,138 @@
+import {
+  type ChannelModel,
+  type ConfirmChannel,
+  IllegalOperationError,
+  type Message,
+} from 'amqplib';
+import type { CloseReason, PublishOutcome } from '../delivery/ports.ts';
+import { errorText } from '../shared/errors.ts';
+import type { LaneMessage } from '../shared/message.ts';
+import { messageIdOf, PublishOptionsFiller } from './amqp-message.ts';
+import { noteClosedByBroker, numbersReusable } from './channel-drain.ts';
+import { settledWithin } from './pause.ts';
+import { replyCodeOf } from './reply-code.ts';
+
+/** What distinguishes the channels of two lanes. */
+export interface LaneChannelOptions {
+  readonly lane: string;
+  readonly exchange: string;
+  /**
+   * Told once when the broker closes this channel alone. A channel that goes down with its connection
+   * stays silent: the connection tells that.
+   */
+  readonly onLost: (reason: CloseReason, channel: LaneChannel) => void;
+}
+
+type Done = (outcome: PublishOutcome) => void;
+type Returned = Extract<PublishOutcome, { kind: 'returned' }>;
+
+const CONFIRMED: PublishOutcome = { kind: 'confirmed' };
+const NACKED: PublishOutcome = { kind: 'nacked' };
+
+/** AMQP 0-9-1 syntax-error: what the broker would say of a message that cannot be put into frames. */
+const SYNTAX_ERROR = 502;
+
+/** One open confirm channel of one lane, until it is lost. Then no outcome comes any more. */
+export class LaneChannel {
+  readonly #channel: ConfirmChannel;
+  readonly #options: LaneChannelOptions;
+  /** Returns whose confirm is still to come, by message-id: a basic.return has no delivery tag. */
+  readonly #returned: Map<string, Returned> = new Map();
+  readonly #filler: PublishOptionsFiller;
+  #live = true;
+  #lostAlone = false;
+
+  constructor(channel: ConfirmChannel, options: LaneChannelOptions) {
+    this.#channel = channel;
+    this.#options = options;
+    this.#filler = new PublishOptionsFiller(options.lane);
+  }
+
+  /** Opens a channel in confirm mode (confirm.select). */
+  static async open(model: ChannelModel, options: LaneChannelOptions): Promise<LaneChannel> {
+    await numbersReusable(model);
+    const channel = new LaneChannel(await model.createConfirmChannel(), options);
+    channel.#watch(model);
+    return channel;
+  }
+
+  /** As `Publisher.publish`. A message that does not fit into AMQP frames is answered as returned, code 502. */
+  publish(message: LaneMessage, done: Done): void {
+    if (!this.#live) return; // its loss is being told
+    const { lane, exchange } = this.#options;
+    const messageId = messageIdOf(message, lane);
+    const options = this.#filler.fill(message, messageId);
+    try {
+      this.#channel.publish(
+        exchange,
+        message.routingKey,
+        message.payload,
+        options,
+        (error: unknown) => {
+          if (this.#live) done(this.#outcomeOf(messageId, error));
+        },
+      );
+    } catch (error) {
+      // Later, never from inside publish. amqplib encodes before it writes: nothing has left.
+      queueMicrotask(() => this.#failed(error, done));
+    }
+  }
+
+  /** From now on no outcome comes and no loss is told. */
+  abandon(): void {
+    this.#live = false;
+    this.#returned.clear();
+  }
+
+  /** Abandons the channel and says goodbye to the broker (channel.close) for `limitMs` at most. */
+  async close(limitMs: number): Promise<void> {
+    this.abandon();
+    // A channel.close on a channel that the broker has closed would cost the connection (504).
+    if (this.#lostAlone) return;
+    await settledWithin(this.#channel.close(), limitMs);
+  }
+
+  #watch(model: ChannelModel): void {
+    this.#channel.on('error', (error) => {
+      noteClosedByBroker(model, this.#channel);
+      this.#lost(error);
+    });
+    // Before amqplib's own listener, which answers all open publishes with an error that looks like a nack.
+    this.#channel.prependListener('close', () => this.abandon());
+    this.#channel.on('return', (returned) => {
+      const id: unknown = returned.properties.messageId;
+      if (this.#live && typeof id === 'string') this.#returned.set(id, outcomeOfReturn(returned));
+    });
+  }
+
+  /** The basic.return of a message comes before its confirm (RabbitMQ docs/confirms#when-publishes-are-confirmed). */
+  #outcomeOf(messageId: string, error: unknown): PublishOutcome {
+    let returned: Returned | undefined;
+    if (this.#returned.size > 0) {
+      returned = this.#returned.get(messageId);
+      this.#returned.delete(messageId);
+    }
+    if (error !== null && error !== undefined) return NACKED;
+    return returned ?? CONFIRMED;
+  }
+
+  #failed(error: unknown, done: Done): void {
+    if (!this.#live) return;
+    if (error instanceof IllegalOperationError) this.#lost(error);
+    else done({ kind: 'returned', replyCode: SYNTAX_ERROR, replyText: errorText(error) });
+  }
+
+  #lost(error: unknown): void {
+    if (!this.#live) return;
+    this.abandon();
+    this.#lostAlone = true;
+    const replyCode = replyCodeOf(error);
+    const code = replyCode === undefined ? {} : { replyCode };
+    this.#options.onLost({ scope: 'channel', ...code, text: errorText(error) }, this);
+  }
+}
+
+function outcomeOfReturn(returned: Message): Returned {
+  const { replyCode, replyText } = returned.fields as unknown as Returned; // not in amqplib's types
+  return { kind: 'returned', replyCode, replyText };
+}
