@@ -3,7 +3,7 @@ import { errorText, GatewayError } from '../shared/errors.ts';
 import { noteClosedByBroker, numbersReusable } from './channel-drain.ts';
 import { replyCodeOf } from './reply-code.ts';
 
-export interface ExchangeSpec {
+interface ExchangeSpec {
   /** Empty for the default exchange, which is always there and takes no bindings. */
   readonly name: string;
   readonly type: 'topic' | 'direct' | 'fanout' | 'headers';
