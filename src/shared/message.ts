@@ -29,4 +29,6 @@ export interface LaneMessage extends DeviceMessage {
   readonly seq: number;
   /** AMQP routing key, rendered on arrival so that a later change of the config does not move a backlog. */
   readonly routingKey: string;
+  /** True when it is published from the store rather than on arrival. */
+  readonly fromStore?: boolean;
 }

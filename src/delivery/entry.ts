@@ -1,0 +1,57 @@
+import type { LaneMessage } from '../shared/message.ts';
+
+/** A message in the hands of its lane, from `accept` or from the log until it is settled. */
+export interface Entry {
+  message: LaneMessage;
+  /** Its place in the log; -1 while it has none. */
+  offset: number;
+  /** It is in the log or on the way there. */
+  stored: boolean;
+  /** Published, no answer yet. */
+  inFlight: boolean;
+  /** Settled before its append was durable: the offset is settled as soon as it is known. */
+  settled: boolean;
+  publishedAtMs: number;
+  /** Tells the MQTT side that the message is safe. Nothing to tell for one that came from the log. */
+  readonly safe: () => void;
+  readonly unsafe: (error: unknown) => void;
+}
+
+const nothingToTell = (): void => undefined;
+
+/** An entry for a message that just arrived. */
+export function arrivedEntry(
+  message: LaneMessage,
+  safe: () => void,
+  unsafe: (error: unknown) => void,
+): Entry {
+  return {
+    message,
+    offset: -1,
+    stored: false,
+    inFlight: false,
+    settled: false,
+    publishedAtMs: 0,
+    safe,
+    unsafe,
+  };
+}
+
+/** An entry for a message that was read from the log. */
+export function storedEntry(offset: number, message: LaneMessage): Entry {
+  return {
+    message,
+    offset,
+    stored: true,
+    inFlight: false,
+    settled: false,
+    publishedAtMs: 0,
+    safe: nothingToTell,
+    unsafe: nothingToTell,
+  };
+}
+
+/** Memory a message holds, roughly. */
+export function entryBytes(entry: Entry): number {
+  return entry.message.payload.length + entry.message.topic.length + 200;
+}

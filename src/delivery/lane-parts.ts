@@ -1,0 +1,19 @@
+import type { DeliveryConfig, FailureAction } from '../config/types.ts';
+import type { LaneLog, Publisher } from './ports.ts';
+
+/** What a lane is made of. */
+export interface LaneParts {
+  readonly name: string;
+  readonly gatewayId: string;
+  readonly epoch: number;
+  readonly config: Pick<DeliveryConfig, 'mode' | 'spillAfterMs' | 'directAfterMs' | 'window'>;
+  /** What becomes of a message that no queue is bound for. */
+  readonly onUnroutable: FailureAction;
+  /** What becomes of a message that the broker refuses (basic.nack). */
+  readonly onReject: FailureAction;
+  /** Without any confirm for this long the channel, then the connection is given up. */
+  readonly confirmTimeoutMs: number;
+  readonly log: LaneLog;
+  readonly publisher: Publisher;
+  readonly onEvent: (event: string, detail: Readonly<Record<string, unknown>>) => void;
+}

@@ -1,0 +1,55 @@
+import { mkdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/**
+ * The room the store needs beside its data. LevelDB must write in order to open again after a full disk, so a
+ * ballast file is kept that can be let go at that moment, and writing stops while less than the reserve is
+ * free, so that the disk is never full to the last byte.
+ */
+export class DiskRoom {
+  readonly #folder: string;
+  readonly #ballastPath: string;
+  readonly #reserveBytes: number;
+  readonly #ballastBytes: number;
+
+  constructor(folder: string, reserveBytes: number, ballastBytes: number) {
+    this.#folder = folder;
+    this.#ballastPath = join(folder, 'ballast');
+    this.#reserveBytes = reserveBytes;
+    this.#ballastBytes = ballastBytes;
+  }
+
+  /** True when the file system has more than the reserve free. */
+  async hasReserve(): Promise<boolean> {
+    const { bavail, bsize } = await statfs(this.#folder);
+    return bavail * bsize >= this.#reserveBytes;
+  }
+
+  /** Puts the ballast in place if there is room for it and the reserve; otherwise leaves it for later. */
+  async keepBallast(): Promise<void> {
+    const size = await stat(this.#ballastPath).then(
+      (found) => found.size,
+      () => 0,
+    );
+    if (size === this.#ballastBytes) return;
+    const { bavail, bsize } = await statfs(this.#folder);
+    if (bavail * bsize < this.#reserveBytes + this.#ballastBytes) return;
+    const unfinished = `${this.#ballastPath}.new`;
+    try {
+      await writeFile(unfinished, Buffer.alloc(this.#ballastBytes, 'ballast '));
+      await rename(unfinished, this.#ballastPath);
+    } catch {
+      await rm(unfinished, { force: true }); // No room after all: it is tried again at the next chance.
+    }
+  }
+
+  /** Frees the ballast's space. */
+  async releaseBallast(): Promise<void> {
+    await rm(this.#ballastPath, { force: true });
+  }
+
+  /** Makes the folder. */
+  async prepare(): Promise<void> {
+    await mkdir(this.#folder, { recursive: true });
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * Keys of the store. All of one lane's records lie side by side in order of their offsets, so that a read by
+ * position and a range clear touch nothing else.
+ *
+ *   01                                   format version   → u8
+ *   02                                   epoch            → u32
+ *   10  lane name (UTF-8)                lane number      → u16
+ *   20  lane u16                         low-water mark   → u48
+ *   30  lane u16  offset u48             record
+ *   40  lane u16  epoch u32  seq u48     parked message
+ *   50  number u48                       gap of the manifest, not yet delivered
+ */
+const LANE_NAME = 0x10;
+const MARK = 0x20;
+const RECORD = 0x30;
+const PARKED = 0x40;
+
+export const FORMAT_KEY: Buffer = Buffer.from([0x01]);
+export const EPOCH_KEY: Buffer = Buffer.from([0x02]);
+
+/** Six bytes count 2.8e14 messages, thousands of years at full speed, and fit a double exactly. */
+const U48_BYTES = 6;
+const LANE_PREFIX_BYTES = 3;
+
+function lanePrefixed(kind: number, lane: number, extraBytes: number): Buffer {
+  const key = Buffer.allocUnsafe(LANE_PREFIX_BYTES + extraBytes);
+  key[0] = kind;
+  key.writeUInt16BE(lane, 1);
+  return key;
+}
+
+export function laneNameKey(name: string): Buffer {
+  return Buffer.concat([Buffer.from([LANE_NAME]), Buffer.from(name, 'utf8')]);
+}
+
+/** Bounds of all lane names, for listing them. */
+export const LANE_NAME_RANGE: { readonly gte: Buffer; readonly lt: Buffer } = {
+  gte: Buffer.from([LANE_NAME]),
+  lt: Buffer.from([LANE_NAME + 1]),
+};
+
+export function laneNameOf(key: Buffer): string {
+  return key.toString('utf8', 1);
+}
+
+export function markKey(lane: number): Buffer {
+  return lanePrefixed(MARK, lane, 0);
+}
+
+export function recordKey(lane: number, offset: number): Buffer {
+  const key = lanePrefixed(RECORD, lane, U48_BYTES);
+  key.writeUIntBE(offset, LANE_PREFIX_BYTES, U48_BYTES);
+  return key;
+}
+
+/** The first key behind all records of the lane. */
+export function recordsEnd(lane: number): Buffer {
+  return lanePrefixed(RECORD, lane + 1, 0);
+}
+
+export function offsetOf(key: Buffer): number {
+  return key.readUIntBE(LANE_PREFIX_BYTES, U48_BYTES);
+}
+
+/** A parked message is named by its identity, so that parking it twice keeps it once. */
+export function parkedKey(lane: number, epoch: number, seq: number): Buffer {
+  const key = lanePrefixed(PARKED, lane, 4 + U48_BYTES);
+  key.writeUInt32BE(epoch, LANE_PREFIX_BYTES);
+  key.writeUIntBE(seq, LANE_PREFIX_BYTES + 4, U48_BYTES);
+  return key;
+}
+
+export function parkedRange(lane: number): { gte: Buffer; lt: Buffer } {
+  return { gte: lanePrefixed(PARKED, lane, 0), lt: lanePrefixed(PARKED, lane + 1, 0) };
+}
+
+export function encodeU48(value: number): Buffer {
+  const bytes = Buffer.allocUnsafe(U48_BYTES);
+  bytes.writeUIntBE(value, 0, U48_BYTES);
+  return bytes;
+}
+
+export function decodeU48(bytes: Buffer): number {
+  return bytes.readUIntBE(0, U48_BYTES);
+}

@@ -1,0 +1,210 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setInterval } from 'node:timers/promises';
+import { Level } from 'level';
+import type { StoreConfig } from '../config/types.ts';
+import type { MessageStore } from '../delivery/ports.ts';
+import { GatewayError } from '../shared/errors.ts';
+import { BatchWriter, type Db } from './batch-writer.ts';
+import { DiskRoom } from './disk.ts';
+import {
+  EPOCH_KEY,
+  FORMAT_KEY,
+  LANE_NAME_RANGE,
+  laneNameKey,
+  laneNameOf,
+  parkedRange,
+} from './keys.ts';
+import { type Damage, LevelLaneLog } from './level-lane-log.ts';
+import { lockedError, openDatabase } from './open.ts';
+
+/** What the store tells of itself. */
+export interface StoreEvents {
+  /** Records are gone for good. */
+  onDamage(damage: Damage): void;
+  /** Writing fails: nothing is acknowledged from now on until it works again. */
+  onTrouble(error: unknown): void;
+  onRecovered(): void;
+}
+
+export interface StoreStats {
+  readonly writable: boolean;
+  readonly appendsTotal: number;
+  readonly batchesTotal: number;
+  readonly bytesWrittenTotal: number;
+  readonly writeErrorsTotal: number;
+  readonly reopensTotal: number;
+}
+
+const FORMAT_VERSION = 1;
+/** How late the low-water mark may reach the disk; a crash repeats at most what was settled since. */
+const TIDY_EVERY_MS = 1_000;
+
+/** The store of the gateway: one LevelDB with a log per lane. See {@link MessageStore}. */
+export class LevelStore implements MessageStore {
+  readonly #config: Pick<StoreConfig, 'path' | 'reserveBytes' | 'ballastBytes'>;
+  readonly #events: StoreEvents;
+  readonly #db: Db;
+  readonly #room: DiskRoom;
+  readonly #writer: BatchWriter;
+  readonly #lanes = new Map<string, LevelLaneLog>();
+  readonly #laneNumbers = new Map<string, number>();
+  readonly #stopping = new AbortController();
+  #tidying: Promise<void> | undefined;
+  #isOpen = false;
+  epoch = 0;
+
+  constructor(
+    config: Pick<StoreConfig, 'path' | 'reserveBytes' | 'ballastBytes'>,
+    events: StoreEvents,
+  ) {
+    this.#config = config;
+    this.#events = events;
+    const options = { keyEncoding: 'buffer', valueEncoding: 'buffer' } as const;
+    this.#db = new Level<Buffer, Buffer>(join(config.path, 'db'), options);
+    this.#room = new DiskRoom(config.path, config.reserveBytes, config.ballastBytes);
+    this.#writer = new BatchWriter(this.#db, this.#room, {
+      reopened: async () => {
+        for (const lane of this.#lanes.values()) await lane.load();
+      },
+      addInPassing: (batch) => {
+        for (const lane of this.#lanes.values()) lane.addMark(batch);
+      },
+      onTrouble: (error) => events.onTrouble(error),
+      onRecovered: () => events.onRecovered(),
+    });
+  }
+
+  get writable(): boolean {
+    return this.#isOpen && this.#writer.writable;
+  }
+
+  /**
+   * Opens the store and begins a new epoch.
+   * @throws {GatewayError} STORE_LOCKED, STORE_UNUSABLE, STORE_FORMAT_UNKNOWN; each says what to do.
+   */
+  async open(): Promise<void> {
+    await openDatabase(this.#db, this.#room, this.#config.path);
+    try {
+      await this.#beginEpoch();
+    } catch (error) {
+      await this.#db.close();
+      throw error;
+    }
+    this.#isOpen = true;
+    await this.#room.keepBallast();
+    this.#tidying = this.#tidyForever();
+  }
+
+  async lane(name: string): Promise<LevelLaneLog> {
+    const known = this.#lanes.get(name);
+    if (known !== undefined) return known;
+    const number = this.#laneNumbers.get(name) ?? (await this.#nameLane(name));
+    const log = new LevelLaneLog({
+      db: this.#db,
+      writer: this.#writer,
+      name,
+      number,
+      onDamage: (damage) => this.#events.onDamage(damage),
+    });
+    await log.load();
+    this.#lanes.set(name, log);
+    return log;
+  }
+
+  /** Names of all lanes that ever wrote here. */
+  laneNames(): readonly string[] {
+    return [...this.#laneNumbers.keys()];
+  }
+
+  /** How many messages the lane has parked. Reads their keys. */
+  async parkedCount(lane: string): Promise<number> {
+    const number = this.#laneNumbers.get(lane);
+    if (number === undefined) return 0;
+    let count = 0;
+    for await (const _ of this.#db.keys(parkedRange(number))) count += 1;
+    return count;
+  }
+
+  stats(): StoreStats {
+    return {
+      writable: this.writable,
+      appendsTotal: this.#writer.tasksTotal,
+      batchesTotal: this.#writer.batchesTotal,
+      bytesWrittenTotal: this.#writer.bytesTotal,
+      writeErrorsTotal: this.#writer.errorsTotal,
+      reopensTotal: this.#writer.reopensTotal,
+    };
+  }
+
+  /** Ends the batch in flight, writes the marks and closes. What is still queued is told STORE_CLOSED. */
+  async close(): Promise<void> {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#stopping.abort();
+    await this.#writer.close();
+    await this.#tidying;
+    for (const lane of this.#lanes.values()) {
+      await lane.endRead();
+      if (this.#writer.writable) await lane.tidy(true).catch(() => undefined);
+    }
+    await this.#db.close();
+    await rm(join(this.#config.path, 'owner'), { force: true });
+  }
+
+  async #beginEpoch(): Promise<void> {
+    const format = await this.#db.get(FORMAT_KEY);
+    if (format !== undefined && format[0] !== FORMAT_VERSION) {
+      throw new GatewayError(
+        'STORE_FORMAT_UNKNOWN',
+        `The store in ${this.#config.path} has format ${format[0]}, this version knows ${FORMAT_VERSION}: run the version that wrote it until it is drained, or set store.path to another folder.`,
+      );
+    }
+    for await (const [key, value] of this.#db.iterator(LANE_NAME_RANGE)) {
+      this.#laneNumbers.set(laneNameOf(key), value.readUInt16BE(0));
+    }
+    const last = await this.#db.get(EPOCH_KEY);
+    this.epoch = (last?.readUInt32BE(0) ?? 0) + 1;
+    const epoch = Buffer.allocUnsafe(4);
+    epoch.writeUInt32BE(this.epoch, 0);
+    const format1 = Buffer.from([FORMAT_VERSION]);
+    await this.#db
+      .batch()
+      .put(FORMAT_KEY, format1)
+      .put(EPOCH_KEY, epoch)
+      .write({ sync: true })
+      .catch((error: unknown) => {
+        throw lockedError(this.#config.path, error);
+      });
+    await writeFile(join(this.#config.path, 'owner'), String(process.pid)).catch(() => undefined);
+  }
+
+  async #nameLane(name: string): Promise<number> {
+    const number = Math.max(0, ...this.#laneNumbers.values()) + 1;
+    const value = Buffer.allocUnsafe(2);
+    value.writeUInt16BE(number, 0);
+    await this.#db.batch().put(laneNameKey(name), value).write({ sync: true });
+    this.#laneNumbers.set(name, number);
+    return number;
+  }
+
+  async #tidyForever(): Promise<void> {
+    const ticks = setInterval(TIDY_EVERY_MS, undefined, { signal: this.#stopping.signal });
+    try {
+      for await (const _ of ticks) await this.#tidy();
+    } catch {
+      // Aborted by close().
+    }
+  }
+
+  async #tidy(): Promise<void> {
+    if (!this.#writer.writable) return;
+    try {
+      for (const lane of this.#lanes.values())
+        await lane.tidy(lane.lowWaterMark === lane.endOffset);
+      await this.#room.keepBallast();
+    } catch (error) {
+      this.#writer.distrust(error);
+    }
+  }
+}
