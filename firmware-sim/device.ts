@@ -17,6 +17,8 @@ export interface DeviceOptions {
   readonly memoryMessages?: number;
   /** Default: first retry within 0.5 s, at most 8 s apart. */
   readonly backoff?: BackoffOptions;
+  /** Called once for each counter, just before its first PUBLISH. */
+  readonly onSent?: (device: string, counter: number) => void;
   /** Called once for each counter when its PUBACK or PUBREC comes. */
   readonly onAcknowledged?: (device: string, counter: number) => void;
 }
@@ -164,6 +166,7 @@ export class Device {
       if (!message) break;
       this.tally.sent += 1;
       if (message.qos === 0) this.tally.sentAtQos0 += 1;
+      this.#options.onSent?.(this.#options.name, message.counter);
       this.#link.publish(message, false, () => this.#settle(message.counter));
     }
     this.#watchReceipts();

@@ -6,7 +6,7 @@ import { Random, seedFor } from './random.ts';
 import { type FleetTally, fleetTally } from './tally.ts';
 
 export interface FleetOptions
-  extends Pick<DeviceOptions, 'host' | 'port' | 'seed' | 'onAcknowledged'> {
+  extends Pick<DeviceOptions, 'host' | 'port' | 'seed' | 'onSent' | 'onAcknowledged'> {
   readonly deviceCount: number;
   /** Readings per second of the whole fleet. */
   readonly ratePerSecond: number;
@@ -78,13 +78,14 @@ export class Fleet {
   }
 
   #add(name: string): void {
-    const { host, port, seed, qos, profile, onAcknowledged } = this.#options;
+    const { host, port, seed, qos, profile, onSent, onAcknowledged } = this.#options;
     const device = new Device({
       name,
       host,
       port,
       seed,
       ...(qos === undefined ? {} : { qos: { telemetry: qos, alarm: qos } }),
+      ...(onSent ? { onSent } : {}),
       ...(onAcknowledged ? { onAcknowledged } : {}),
     });
     this.#devices.push(device);
