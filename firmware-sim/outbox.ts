@@ -10,7 +10,7 @@ export interface OutgoingMessage {
 }
 
 /** How far an unacknowledged message has come; `received` means PUBREC has come and PUBCOMP has not. */
-export type Progress = 'published' | 'received';
+type Progress = 'published' | 'received';
 
 export interface InFlight {
   readonly message: OutgoingMessage;

@@ -6,7 +6,7 @@ const TERMINAL_EVERY_MS = 500;
 const PLAIN_EVERY_MS = 2_000;
 /** A bar takes what the figures leave of a terminal's width, within limits. */
 const FIGURES_COLUMNS = 73;
-const DEFAULT_COLUMNS = 80;
+const DEFAULT_COLUMNS = 100;
 const BAR_CELLS = { min: 5, max: 20 };
 
 /** Shows the phases, and in each how the messages flow. */
