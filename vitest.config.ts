@@ -1,15 +1,36 @@
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
-const heavy = { testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false };
+const heavy = {
+  testTimeout: 120_000,
+  hookTimeout: 120_000,
+  fileParallelism: false,
+  globalSetup: ['test/helpers/rabbit-global-setup.ts'],
+};
 
-export default defineConfig({
+/** Projects run one after the other: the heavy ones measure time, on machines of two cores. */
+const after = (groupOrder: number): { sequence: { groupOrder: number } } => ({
+  sequence: { groupOrder },
+});
+
+const config: ViteUserConfig = defineConfig({
   test: {
     projects: [
       { test: { name: 'unit', include: ['{src,firmware-sim,scripts}/**/*.test.ts'] } },
-      { test: { name: 'contract', include: ['test/contract/**/*.test.ts'], ...heavy } },
-      { test: { name: 'integration', include: ['test/integration/**/*.test.ts'], ...heavy } },
-      { test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], ...heavy } },
-      { test: { name: 'fault', include: ['test/fault/**/*.test.ts'], ...heavy } },
+      {
+        test: { name: 'contract', include: ['test/contract/**/*.test.ts'], ...heavy, ...after(1) },
+      },
+      {
+        test: {
+          name: 'integration',
+          include: ['test/integration/**/*.test.ts'],
+          ...heavy,
+          ...after(2),
+        },
+      },
+      { test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], ...heavy, ...after(3) } },
+      { test: { name: 'fault', include: ['test/fault/**/*.test.ts'], ...heavy, ...after(4) } },
     ],
   },
 });
+
+export default config;

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile } from 'node:child_process';
+import { type ChildProcess, execFile, type SpawnOptions } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { connect as connectTcp } from 'node:net';
@@ -76,11 +76,11 @@ export class RabbitNode {
   async start(): Promise<void> {
     if (this.#beam !== undefined) throw new Error('the RabbitMQ node runs already');
     await writeNodeFiles(this.#dir, this.#ports, this.#settings);
-    const options = {
+    const options: SpawnOptions = {
       cwd: this.#dir,
       env: nodeEnvironment(this.#dir, this.#ports),
       stdio: ['ignore', 'pipe', 'pipe'],
-    } as const;
+    };
     // Left to itself the VM would start an epmd that stays for ever.
     this.#epmd ??= spawnOwned('epmd', ['-port', `${this.#ports.epmd}`], options);
     await this.#waitFor(() => acceptsTcp(this.#ports.epmd), this.#epmd, 'epmd');
