@@ -1,0 +1,66 @@
+import type { Registry } from 'prom-client';
+import { byKey, pullCounter, pullGauge, single } from './pulled-metric.ts';
+import type { GatewaySnapshot } from './sources.ts';
+
+type Reader = (snapshot: GatewaySnapshot) => number | boolean;
+type Row = readonly [name: string, help: string, read: Reader];
+
+const COUNTERS: readonly Row[] = [
+  [
+    'messages_unmatched_total',
+    'Messages acknowledged although no mapping matched.',
+    (now) => now.ingest.unmatchedTotal,
+  ],
+  ['store_appends_total', 'Messages appended to the store.', (now) => now.store.appendsTotal],
+  ['store_batches_total', 'Synced writes to the store.', (now) => now.store.batchesTotal],
+  [
+    'store_bytes_written_total',
+    'Bytes written to the store.',
+    (now) => now.store.bytesWrittenTotal,
+  ],
+  ['store_write_errors_total', 'Writes that failed.', (now) => now.store.writeErrorsTotal],
+  [
+    'store_reopens_total',
+    'Times the store was closed and opened to recover from a write error.',
+    (now) => now.store.reopensTotal,
+  ],
+  ['amqp_reconnects_total', 'Connections made again.', (now) => now.amqp.reconnectsTotal],
+  [
+    'log_lines_dropped_total',
+    'Log lines the standard output did not take.',
+    (now) => now.log.droppedTotal,
+  ],
+];
+
+const GAUGES: readonly Row[] = [
+  ['mqtt_connections', 'Clients connected.', (now) => now.mqtt.connections],
+  [
+    'ingest_pending_bytes',
+    'Payloads that arrived and are not yet safe.',
+    (now) => now.ingest.pendingBytes,
+  ],
+  ['store_writable', '1 while the store takes writes.', (now) => now.store.writable],
+  ['store_size_bytes', 'Size of the store on disk.', (now) => now.store.sizeBytes],
+  ['amqp_connected', '1 while connected to a broker.', (now) => now.amqp.connected],
+  [
+    'amqp_blocked',
+    '1 while the broker asks to stop publishing (connection.blocked).',
+    (now) => now.amqp.blocked,
+  ],
+];
+
+/** Registers what there is once a gateway: ingest, store, AMQP, MQTT connections, log. */
+export function registerGatewayMetrics(registry: Registry, snapshot: () => GatewaySnapshot): void {
+  for (const [name, help, read] of COUNTERS) {
+    pullCounter(registry, { name: `tidegate_${name}`, help, read: () => single(read(snapshot())) });
+  }
+  for (const [name, help, read] of GAUGES) {
+    pullGauge(registry, { name: `tidegate_${name}`, help, read: () => single(read(snapshot())) });
+  }
+  pullCounter(registry, {
+    name: 'tidegate_messages_refused_total',
+    help: 'Messages not taken.',
+    labelNames: ['reason'],
+    read: () => byKey('reason', snapshot().ingest.refusedTotal),
+  });
+}

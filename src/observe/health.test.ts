@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest';
+import { assessHealth, type HealthFacts } from './health.ts';
+
+const GOOD: HealthFacts = {
+  listening: true,
+  storeWritable: true,
+  brokerConnected: true,
+  brokerBlocked: false,
+  lanes: [{ lane: 'telemetry', state: 'direct' }],
+};
+
+test.each<[string, Partial<HealthFacts>, boolean, string]>([
+  ['all is well', {}, true, 'ok'],
+  ['a lane drains', { lanes: [{ lane: 'a', state: 'draining' }] }, true, 'ok'],
+  ['a lane is stalled', { lanes: [{ lane: 'a', state: 'stalled' }] }, true, 'degraded'],
+  ['the broker is away', { brokerConnected: false }, true, 'degraded'],
+  ['the broker blocks', { brokerBlocked: true }, true, 'degraded'],
+  ['the store fails', { storeWritable: false }, false, 'unready'],
+  ['nothing listens', { listening: false }, false, 'unready'],
+  ['broker and store fail', { brokerConnected: false, storeWritable: false }, false, 'unready'],
+])('when %s, ready and status follow', (_when, facts, ready, status) => {
+  const health = assessHealth({ ...GOOD, ...facts });
+  expect(health).toMatchObject({ live: true, ready, status });
+});
+
+test('the checks name what is wrong', () => {
+  const health = assessHealth({
+    ...GOOD,
+    brokerConnected: false,
+    lanes: [
+      { lane: 'a', state: 'stalled' },
+      { lane: 'b', state: 'direct' },
+    ],
+  });
+  expect(health.checks.lanes).toEqual({ status: 'degraded', text: 'stalled: a' });
+  expect(health.checks.broker.status).toBe('degraded');
+  expect(health.checks.store.status).toBe('ok');
+});
