@@ -1,8 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type ChannelModel, type ConsumeMessage, connect } from 'amqplib';
+import {
+  type Channel,
+  type ChannelModel,
+  type ConsumeMessage,
+  connect,
+  type SocketOptions,
+} from 'amqplib';
 
 const PREFETCH = 1_000;
 const RETRY_MS = 100;
+/** A frozen broker never answers connection.close. */
+const CLOSE_LIMIT_MS = 2_000;
 
 export interface ConsumeOptions {
   readonly url: string;
@@ -31,7 +39,10 @@ export function consumeAll(options: ConsumeOptions): RunningConsumer {
 class Consumer implements RunningConsumer {
   readonly #options: ConsumeOptions;
   readonly #closing = new AbortController();
+  /** Destroys the socket, in whatever state the connection is. */
+  readonly #destroying = new AbortController();
   #connection: ChannelModel | undefined;
+  #channel: Channel | undefined;
   #running: Promise<void> | undefined;
   #received = 0;
 
@@ -49,8 +60,12 @@ class Consumer implements RunningConsumer {
 
   async close(): Promise<void> {
     this.#closing.abort();
+    const timer = setTimeout(() => this.#destroying.abort(), CLOSE_LIMIT_MS);
+    // Closing the connection alone would drop the acknowledgements that amqplib still holds.
+    await this.#channel?.close().catch(() => {});
     await this.#connection?.close().catch(() => {});
     await this.#running;
+    clearTimeout(timer);
   }
 
   async #run(): Promise<void> {
@@ -62,15 +77,20 @@ class Consumer implements RunningConsumer {
   }
 
   async #consumeOnce(): Promise<void> {
-    const connection = await connect(this.#options.url);
+    // amqplib hands these to node's socket as they are.
+    const socketOptions: SocketOptions & { signal: AbortSignal } = {
+      signal: this.#destroying.signal,
+    };
+    const connection = await connect(this.#options.url, socketOptions);
+    connection.on('error', () => {});
     try {
-      connection.on('error', () => {});
       const closed = new Promise<void>((resolve) => connection.once('close', () => resolve()));
       this.#connection = connection;
       if (this.#closing.signal.aborted) return;
       const channel = await connection.createChannel();
       const channelClosed = new Promise<void>((resolve) => channel.once('close', resolve));
       channel.on('error', () => {});
+      this.#channel = channel;
       await channel.prefetch(PREFETCH);
       await channel.consume(this.#options.queue, (message) => {
         if (message === null) return;
@@ -80,6 +100,7 @@ class Consumer implements RunningConsumer {
       });
       await Promise.race([closed, channelClosed]);
     } finally {
+      this.#channel = undefined;
       this.#connection = undefined;
       await connection.close().catch(() => {});
     }

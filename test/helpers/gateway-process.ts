@@ -7,6 +7,7 @@ import { exitOf, type ProcessExit, spawnOwned } from './child-process.ts';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const READY_LIMIT_MS = 15_000;
+const WRAPPER_END_LIMIT_MS = 2_000;
 /** Enough to see why a start failed, bounded for runs of hours. */
 const LOG_LIMIT_LINES = 20_000;
 const SHOWN_LINES = 40;
@@ -53,10 +54,11 @@ export class GatewayProcess {
 
   /** Ends it as a power cut would, and waits for the end. */
   async kill(): Promise<void> {
-    // A tracer as wrapper would let the gateway live on, were it killed first.
+    // A tracer as wrapper would let the gateway live on, were it killed first; it ends by itself.
     await this.#signal('SIGKILL');
-    this.#child.kill('SIGKILL');
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), WRAPPER_END_LIMIT_MS);
     await this.exited;
+    clearTimeout(timer);
   }
 
   /** Asks it to shut down (SIGTERM); resolves with its exit code, null if a signal ended it. */

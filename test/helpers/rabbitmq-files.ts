@@ -17,6 +17,9 @@ export interface NodeSettings {
   readonly config: string;
 }
 
+/** Each node has an epmd of its own, so all can have the same name. */
+export const NODE_NAME: string = 'rabbit@localhost';
+
 /** Spinning schedulers would take the cores from the tests; the interface keeps the distribution local. */
 const ERLANG_FLAGS =
   '+sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}';
@@ -56,7 +59,7 @@ export function nodeEnvironment(dir: string, ports: NodePorts): NodeJS.ProcessEn
     HOME: dir,
     ERL_EPMD_PORT: String(ports.epmd),
     ERL_EPMD_ADDRESS: '127.0.0.1',
-    RABBITMQ_NODENAME: 'rabbit@localhost',
+    RABBITMQ_NODENAME: NODE_NAME,
     RABBITMQ_DIST_PORT: String(ports.distribution),
     RABBITMQ_CONF_ENV_FILE: join(dir, 'env.conf'),
     RABBITMQ_CONFIG_FILE: join(dir, 'rabbitmq.conf'),
