@@ -1,6 +1,9 @@
 import type { DeliveryConfig, FailureAction } from '../config/types.ts';
 import type { LaneLog, Publisher } from './ports.ts';
 
+/** How a lane stands, for people and metrics. */
+export type LaneState = 'direct' | 'spilling' | 'draining' | 'stalled';
+
 /** What a lane is made of. */
 export interface LaneParts {
   readonly name: string;
@@ -13,6 +16,8 @@ export interface LaneParts {
   readonly onReject: FailureAction;
   /** Without any confirm for this long the channel, then the connection is given up. */
   readonly confirmTimeoutMs: number;
+  /** Messages that earlier runs parked. */
+  readonly parkedBefore: number;
   readonly log: LaneLog;
   readonly publisher: Publisher;
   readonly onEvent: (event: string, detail: Readonly<Record<string, unknown>>) => void;

@@ -1,37 +1,21 @@
-import type { DeliveryConfig, FailureAction } from '../config/types.ts';
+import type { FailureAction } from '../config/types.ts';
 import { errorText, GatewayError } from '../shared/errors.ts';
 import type { DeviceMessage, LaneMessage } from '../shared/message.ts';
 import { Backlog } from './backlog.ts';
 import { Caution } from './caution.ts';
+import { DirectMode } from './direct-mode.ts';
 import { arrivedEntry, type Entry } from './entry.ts';
 import { InFlightWindow } from './in-flight-window.ts';
 import { LaneCounters } from './lane-counters.ts';
+import type { LaneParts, LaneState } from './lane-parts.ts';
+import { LinkState } from './link-state.ts';
 import { Parking } from './parking.ts';
-import type { CloseReason, LaneLog, Publisher, PublishOutcome } from './ports.ts';
+import { type CloseReason, type PublishOutcome, UNENCODABLE } from './ports.ts';
 import { ProgressWatch } from './progress-watch.ts';
 import { RetryPause } from './retry-pause.ts';
 import { Settlement } from './settlement.ts';
 
-/** How a lane stands, for people and metrics. */
-export type LaneState = 'direct' | 'spilling' | 'draining' | 'stalled';
-
-export interface LaneParts {
-  readonly name: string;
-  readonly gatewayId: string;
-  readonly epoch: number;
-  readonly config: Pick<DeliveryConfig, 'mode' | 'spillAfterMs' | 'directAfterMs' | 'window'>;
-  readonly onUnroutable: FailureAction;
-  readonly onReject: FailureAction;
-  /** Without any confirm for this long the channel, then the connection is given up. */
-  readonly confirmTimeoutMs: number;
-  readonly log: LaneLog;
-  readonly publisher: Publisher;
-  readonly onEvent: (event: string, detail: Readonly<Record<string, unknown>>) => void;
-}
-
 const READ_RETRY_MS = 250;
-/** The broker's answer to a message that does not fit into AMQP at all (syntax-error, AMQP 0-9-1 §1.1). */
-const UNENCODABLE = 502;
 
 /**
  * One mapping's ordered way to the broker. `accept` resolves when the message is safe: confirmed by the
@@ -50,26 +34,27 @@ export class Lane {
   readonly #backlog: Backlog;
   readonly #caution = new Caution();
   readonly #parking: Parking;
+  readonly #direct: DirectMode;
+  readonly #link = new LinkState();
   readonly #retry = new RetryPause();
   readonly #progress: ProgressWatch;
   readonly counters: LaneCounters = new LaneCounters();
   /** On the way into the log, in order. */
   #appending: Entry[] = [];
   #seq = 0;
-  #direct = false;
-  #isOpen = false;
-  #blockedReason: string | undefined;
-  #closedReason: CloseReason | undefined;
   #stopped = false;
   #accepting = true;
-  #notDirectBeforeMs = 0;
-  #spillTimer: NodeJS.Timeout | undefined;
 
   constructor(parts: LaneParts) {
     this.#parts = parts;
     this.#window = new InFlightWindow(parts.config.window);
     this.#settlement = new Settlement(parts.log.lowWaterMark);
     this.#parking = new Parking(parts.log);
+    this.#direct = new DirectMode(
+      parts.config,
+      () => this.#window.entries().find((entry) => !entry.stored)?.publishedAtMs,
+      () => this.#spill(),
+    );
     this.#progress = new ProgressWatch(
       parts.confirmTimeoutMs,
       () => this.#canPublish() && this.#window.size > 0,
@@ -90,11 +75,11 @@ export class Lane {
       onOpen: () => this.#opened(),
       onClosed: (reason) => this.#closed(reason),
       onBlocked: (reason) => {
-        this.#blockedReason = reason;
-        this.#event('lane-blocked', { reason });
+        this.#link.blocked(reason);
+        this.#parts.onEvent('lane-blocked', { lane: this.name, reason });
       },
       onUnblocked: () => {
-        this.#blockedReason = undefined;
+        this.#link.unblocked();
         this.#progress.begin(performance.now());
         this.#pump();
       },
@@ -112,8 +97,11 @@ export class Lane {
     }
     return new Promise((resolve, reject) => {
       const entry = arrivedEntry(this.#identify(message, routingKey), resolve, reject);
-      if (this.#canGoDirect(entry)) this.#publishDirect(entry);
-      else this.#store(entry);
+      if (this.#canGoDirect(entry)) this.#publish(entry);
+      else {
+        if (this.#direct.isOn) this.#spill(); // what is in flight is older and goes first
+        this.#append(entry);
+      }
     });
   }
 
@@ -133,29 +121,29 @@ export class Lane {
    */
   async stop(signal: AbortSignal): Promise<void> {
     this.#accepting = false;
-    if (this.#direct) this.#spill();
-    while (this.#isOpen && this.#hasWork() && !signal.aborted) {
+    if (this.#direct.isOn) this.#spill();
+    const isBusy = (): boolean =>
+      this.#window.size + this.#appending.length + this.#parking.underWay > 0;
+    while (this.#link.isOpen && isBusy() && !signal.aborted) {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
     this.#stopped = true;
     this.#progress.stop();
-    clearTimeout(this.#spillTimer);
+    this.#direct.stop();
     this.#retry.cancel();
     await this.#parts.publisher.stop();
     await this.#backlog.idle();
   }
 
   get state(): LaneState {
-    if (!this.#isOpen || this.#blockedReason !== undefined || this.#retry.isPending)
-      return 'stalled';
-    if (this.#direct) return 'direct';
+    if (this.stalledBy !== undefined) return 'stalled';
+    if (this.#direct.isOn) return 'direct';
     return this.#backlog.isHandedOut ? 'spilling' : 'draining';
   }
 
   /** Why nothing is published at present, if that is so. */
   get stalledBy(): string | undefined {
-    if (!this.#isOpen) return this.#closedReason?.text ?? 'not connected yet';
-    if (this.#blockedReason !== undefined) return `blocked by the broker: ${this.#blockedReason}`;
+    if (!this.#link.mayPublish) return this.#link.closedBy;
     return this.#retry.isPending ? 'a refused message waits for its next attempt' : undefined;
   }
 
@@ -174,8 +162,8 @@ export class Lane {
     return isWaiting ? this.#progress.silentMs : 0;
   }
 
-  get parkedTotal(): number {
-    return this.#parking.parkedTotal;
+  get parkedMessages(): number {
+    return this.#parts.parkedBefore + this.#parking.parkedTotal;
   }
 
   #identify(message: DeviceMessage, routingKey: string): LaneMessage {
@@ -186,8 +174,8 @@ export class Lane {
   }
 
   #canGoDirect(entry: Entry): boolean {
-    if (!this.#direct && !this.#enterDirect()) return false;
-    return this.#blockedReason === undefined && this.#window.hasRoomFor(entry);
+    if (!this.#direct.isOn && !this.#enterDirect()) return false;
+    return this.#link.mayPublish && this.#window.hasRoomFor(entry);
   }
 
   /**
@@ -195,44 +183,20 @@ export class Lane {
    * Appends still under way are published now, so that what follows cannot overtake them.
    */
   #enterDirect(): boolean {
-    const isHealthy =
-      this.#parts.config.mode === 'adaptive' && this.#canPublish() && this.#backlog.isHandedOut;
-    if (!isHealthy || this.#caution.isNeeded(this.#settlement.lowWaterMark)) return false;
-    if (performance.now() < this.#notDirectBeforeMs) return false;
+    if (!this.#direct.mayEnter || !this.#canPublish() || !this.#backlog.isHandedOut) return false;
+    if (this.#caution.isNeeded(this.#settlement.lowWaterMark)) return false;
     for (const entry of this.#appending) {
       if (entry.inFlight || entry.settled) continue;
       if (!this.#window.hasRoomFor(entry)) return false;
       this.#publish(entry);
     }
-    this.#direct = true;
+    this.#direct.enter();
     return true;
   }
 
-  #publishDirect(entry: Entry): void {
-    this.#publish(entry);
-    this.#spillTimer ??= setTimeout(() => this.#checkSpill(), this.#parts.config.spillAfterMs);
-  }
-
-  /** Appends what arrived; what is still unsafe in flight is older and goes first. */
-  #store(entry: Entry): void {
-    if (this.#direct) this.#spill();
-    this.#append(entry);
-  }
-
   #spill(): void {
-    this.#direct = false;
-    this.#notDirectBeforeMs = performance.now() + this.#parts.config.directAfterMs;
+    this.#direct.leave();
     for (const entry of this.#window.entries()) if (!entry.stored) this.#append(entry);
-  }
-
-  #checkSpill(): void {
-    this.#spillTimer = undefined;
-    const oldest = this.#window.entries().find((entry) => !entry.stored);
-    if (!this.#direct || oldest === undefined) return;
-    const { spillAfterMs } = this.#parts.config;
-    const restMs = oldest.publishedAtMs + spillAfterMs - performance.now();
-    if (restMs <= 0) this.#spill();
-    else this.#spillTimer = setTimeout(() => this.#checkSpill(), restMs);
   }
 
   #append(entry: Entry): void {
@@ -258,8 +222,7 @@ export class Lane {
   }
 
   #canPublish(): boolean {
-    if (!this.#isOpen || this.#stopped) return false;
-    return this.#blockedReason === undefined && !this.#retry.isPending;
+    return this.stalledBy === undefined && !this.#stopped;
   }
 
   /** Publishes from the log as far as the window allows. */
@@ -281,6 +244,7 @@ export class Lane {
     entry.inFlight = true;
     entry.publishedAtMs = now;
     this.#window.add(entry);
+    if (!entry.stored) this.#direct.watch();
     this.counters.published += 1;
     this.#parts.publisher.publish(entry.message, (outcome) => this.#answered(entry, outcome));
   }
@@ -296,9 +260,9 @@ export class Lane {
         break;
       case 'returned': {
         this.counters.returned += 1;
-        const isHopeless = outcome.replyCode === UNENCODABLE;
-        const action = isHopeless ? 'park' : this.#parts.onUnroutable;
-        this.#refused(entry, action, isHopeless ? 'rejected' : 'unroutable', outcome.replyText);
+        if (outcome.replyCode === UNENCODABLE)
+          this.#refused(entry, 'park', 'rejected', outcome.replyText);
+        else this.#refused(entry, this.#parts.onUnroutable, 'unroutable', outcome.replyText);
         break;
       }
       case 'nacked':
@@ -307,15 +271,19 @@ export class Lane {
         break;
     }
     // Only when all answers are in: what was refused then goes out again in order.
-    if (this.#window.size === 0) this.#retry.begin(() => this.#rewind());
+    if (this.#window.size === 0) {
+      this.#retry.begin(() => {
+        this.#backlog.rewind();
+        this.#pump();
+      });
+    }
     this.#pump();
   }
 
   #confirmed(entry: Entry, now: number): void {
     this.counters.confirmed += 1;
     this.#retry.succeeded();
-    const { spillAfterMs, directAfterMs } = this.#parts.config;
-    if (now - entry.publishedAtMs > spillAfterMs) this.#notDirectBeforeMs = now + directAfterMs;
+    this.#direct.confirmedAfter(now - entry.publishedAtMs, now);
     if (!entry.stored) this.counters.direct += 1;
     this.#settle(entry);
   }
@@ -339,7 +307,7 @@ export class Lane {
     detail: string,
   ): void {
     if (action === 'retry') {
-      if (this.#direct) this.#spill(); // while it still has its place among the others
+      if (this.#direct.isOn) this.#spill(); // while it still has its place among the others
       this.#leave(entry);
       this.#retry.request();
       this.#caution.extendTo(Math.max(entry.offset, this.#settlement.lowWaterMark));
@@ -363,27 +331,18 @@ export class Lane {
     );
   }
 
-  #rewind(): void {
-    this.#backlog.rewind();
-    this.#pump();
-  }
-
   #opened(): void {
-    this.#isOpen = true;
-    this.#blockedReason = undefined;
-    this.#closedReason = undefined;
+    this.#link.opened();
     this.#progress.begin(performance.now());
-    this.#event('lane-open', { backlog: this.backlogMessages });
+    this.#parts.onEvent('lane-open', { lane: this.name, backlog: this.backlogMessages });
     this.#pump();
   }
 
   #closed(reason: CloseReason): void {
-    this.#isOpen = false;
-    this.#blockedReason = undefined;
-    this.#closedReason = reason;
+    this.#link.closed(reason.text);
     this.counters.channelLosses += 1;
-    this.#event('lane-closed', { ...reason, inFlight: this.#window.size });
-    if (this.#direct) this.#spill();
+    this.#parts.onEvent('lane-closed', { lane: this.name, ...reason, inFlight: this.#window.size });
+    if (this.#direct.isOn) this.#spill();
     const lost = this.#window.entries();
     this.#window.clear();
     for (const entry of lost) entry.inFlight = false;
@@ -395,20 +354,16 @@ export class Lane {
   }
 
   #readFailed(error: unknown): void {
-    this.#event('lane-read-failed', { reason: errorText(error) });
+    this.#parts.onEvent('lane-read-failed', { lane: this.name, reason: errorText(error) });
     if (!this.#stopped) setTimeout(() => this.#pump(), READ_RETRY_MS).unref();
   }
 
   #noProgress(scope: 'channel' | 'connection'): void {
-    this.#event('lane-no-progress', { recycling: scope, inFlight: this.#window.size });
+    this.#parts.onEvent('lane-no-progress', {
+      lane: this.name,
+      recycling: scope,
+      inFlight: this.#window.size,
+    });
     this.#parts.publisher.recycle(scope, 'no confirm within amqp.confirmTimeoutMs');
-  }
-
-  #hasWork(): boolean {
-    return this.#window.size > 0 || this.#appending.length > 0 || this.#parking.underWay > 0;
-  }
-
-  #event(event: string, detail: Readonly<Record<string, unknown>>): void {
-    this.#parts.onEvent(event, { lane: this.name, ...detail });
   }
 }

@@ -9,6 +9,9 @@ export type PublishOutcome =
   /** The broker refused it (basic.nack), for instance for a full queue. It has kept nothing. */
   | { readonly kind: 'nacked' };
 
+/** `replyCode` of a return for a message that does not fit into AMQP frames at all (syntax-error). */
+export const UNENCODABLE = 502;
+
 /** Why a lane's way to the broker is closed. */
 export interface CloseReason {
   /** What was lost: this lane's channel only, or the connection of all lanes. */

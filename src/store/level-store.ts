@@ -1,4 +1,4 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setInterval } from 'node:timers/promises';
 import { Level } from 'level';
@@ -34,6 +34,8 @@ export interface StoreStats {
   readonly bytesWrittenTotal: number;
   readonly writeErrorsTotal: number;
   readonly reopensTotal: number;
+  /** Bytes of the database's files; measured once a second. */
+  readonly sizeBytes: number;
 }
 
 const FORMAT_VERSION = 1;
@@ -52,6 +54,7 @@ export class LevelStore implements MessageStore {
   readonly #stopping = new AbortController();
   #tidying: Promise<void> | undefined;
   #isOpen = false;
+  #sizeBytes = 0;
   epoch = 0;
 
   constructor(
@@ -134,6 +137,7 @@ export class LevelStore implements MessageStore {
       bytesWrittenTotal: this.#writer.bytesTotal,
       writeErrorsTotal: this.#writer.errorsTotal,
       reopensTotal: this.#writer.reopensTotal,
+      sizeBytes: this.#sizeBytes,
     };
   }
 
@@ -203,8 +207,18 @@ export class LevelStore implements MessageStore {
       for (const lane of this.#lanes.values())
         await lane.tidy(lane.lowWaterMark === lane.endOffset);
       await this.#room.keepBallast();
+      this.#sizeBytes = await folderBytes(this.#db.location);
     } catch (error) {
       this.#writer.distrust(error);
     }
   }
+}
+
+async function folderBytes(folder: string): Promise<number> {
+  let bytes = 0;
+  for (const name of await readdir(folder)) {
+    const found = await stat(join(folder, name)).catch(() => undefined);
+    bytes += found?.size ?? 0; // LevelDB may have deleted it since
+  }
+  return bytes;
 }

@@ -1,0 +1,83 @@
+import { loadConfig } from '../config/load.ts';
+import type { Config } from '../config/types.ts';
+import { Gateway } from '../gateway.ts';
+import type { MappingFault } from '../mapping/mapping.ts';
+import { compileMappings } from '../mapping/mapping.ts';
+import { createLogger, type RootLog } from '../observe/log.ts';
+import { errorText, GatewayError } from '../shared/errors.ts';
+import { VERSION } from './version.ts';
+
+/** Exit codes of the command, as documented in the README. */
+export const EXIT_OK = 0;
+export const EXIT_FAILED = 1;
+export const EXIT_CONFIG = 2;
+
+/**
+ * `tidegate run`: runs the gateway until SIGTERM or SIGINT.
+ * Resolves with the exit code: 0 stopped, 1 could not start or failed, 2 the config has faults.
+ */
+export async function run(options: { readonly config?: string }): Promise<number> {
+  const config = load(options.config);
+  if (config === undefined) return EXIT_CONFIG;
+  const log = createLogger({ level: config.log.level });
+  endOnUnknownFault(log);
+  const gateway = new Gateway({ config, log, version: VERSION });
+  try {
+    const listeners = await gateway.start();
+    log.info({ event: 'ready', version: VERSION, gateway: config.gateway.id, listeners }, 'ready');
+  } catch (err) {
+    log.error({ event: 'start-failed', err }, errorText(err));
+    process.stderr.write(`tidegate: ${errorText(err)}\n`);
+    await log.flush();
+    return EXIT_FAILED;
+  }
+  const signal = await stopSignal();
+  log.info({ event: 'stopping', signal }, 'stopping; a second signal stops at once');
+  process.once(signal, () => process.exit(EXIT_FAILED));
+  await gateway.stop();
+  log.info({ event: 'stopped' }, 'stopped');
+  await log.flush();
+  return EXIT_OK;
+}
+
+function load(file: string | undefined): Config | undefined {
+  try {
+    return loadConfig({ ...(file === undefined ? {} : { file }), env: process.env, check });
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return undefined;
+  }
+}
+
+/** What only the mapping engine can tell of a mapping, with the place in the config. */
+function check(config: Config): { path: (string | number)[]; message: string }[] {
+  try {
+    compileMappings(config.mappings, config.gateway.id);
+    return [];
+  } catch (error) {
+    const faults = (error as GatewayError).cause as readonly MappingFault[];
+    return faults.map(({ mapping, message }) => {
+      const index = config.mappings.findIndex((one) => one.name === mapping);
+      const [key = 'name'] = message.split(':', 1);
+      return { path: ['mappings', index, key], message: message.slice(key.length + 2) };
+    });
+  }
+}
+
+/** After a fault nobody foresaw the state in memory is not trusted: the store is, at the next start. */
+function endOnUnknownFault(log: RootLog): void {
+  const end = (err: unknown): void => {
+    log.error({ event: 'fault', err }, 'unknown fault; stopping so that a supervisor restarts');
+    void log.flush().finally(() => process.exit(EXIT_FAILED));
+  };
+  process.on('uncaughtException', end);
+  process.on('unhandledRejection', end);
+}
+
+function stopSignal(): Promise<'SIGTERM' | 'SIGINT'> {
+  return new Promise((resolve) => {
+    process.once('SIGTERM', () => resolve('SIGTERM'));
+    process.once('SIGINT', () => resolve('SIGINT'));
+  });
+}

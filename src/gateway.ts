@@ -1,0 +1,194 @@
+import { AmqpConnection } from './amqp/connection.ts';
+import { LanePublisher } from './amqp/lane-publisher.ts';
+import type { Config, MappingConfig } from './config/types.ts';
+import { Lane } from './delivery/lane.ts';
+import { snapshotLane } from './delivery/lane-snapshot.ts';
+import { Ingest } from './ingest/ingest.ts';
+import { compileRoutes } from './mapping/route-table.ts';
+import { MqttServer } from './mqtt/server.ts';
+import { createAdminRoutes } from './observe/admin-routes.ts';
+import { AdminServer } from './observe/admin-server.ts';
+import { assessHealth, type Health } from './observe/health.ts';
+import type { Log } from './observe/log.ts';
+import { createMetrics, type Metrics } from './observe/metrics.ts';
+import type { SnapshotSources } from './observe/sources.ts';
+import { LevelStore } from './store/level-store.ts';
+
+/** What the process gives the gateway. */
+export interface GatewayParts {
+  readonly config: Config;
+  readonly version: string;
+  readonly log: Log & { readonly droppedTotal: number };
+}
+
+/**
+ * The gateway as a whole, the only place that knows all parts. Opens them against the flow of the data
+ * (store, broker, lanes, devices), so that nothing is accepted before it can be made safe, and closes them
+ * with it.
+ */
+export class Gateway {
+  readonly #config: Config;
+  readonly #log: Log & { readonly droppedTotal: number };
+  readonly #version: string;
+  readonly #store: LevelStore;
+  readonly #connection: AmqpConnection;
+  readonly #lanes = new Map<string, Lane>();
+  readonly #ingest: Ingest;
+  readonly #mqtt: MqttServer;
+  readonly #metrics: Metrics;
+  readonly #admin: AdminServer;
+  #isListening = false;
+
+  constructor({ config, log, version }: GatewayParts) {
+    this.#config = config;
+    this.#log = log;
+    this.#version = version;
+    this.#store = new LevelStore(config.store, {
+      onDamage: (damage) => {
+        const lane = this.#lanes.get(damage.lane);
+        if (lane !== undefined) lane.counters.damaged += damage.count;
+        log.error({ event: 'store-damaged', ...damage }, 'stored messages are lost');
+      },
+      onTrouble: (err) => log.error({ event: 'store-trouble', err }, 'the store cannot be written'),
+      onRecovered: () => log.info({ event: 'store-recovered' }, 'the store can be written again'),
+    });
+    this.#connection = new AmqpConnection({
+      ...config.amqp,
+      onTrouble: (err) => log.warn({ event: 'amqp-trouble', err }, 'the broker is not reached'),
+    });
+    const routes = compileRoutes(config.mappings, { gatewayId: config.gateway.id });
+    this.#ingest = new Ingest({
+      route: (message) => routes.route(message),
+      lanes: this.#lanes,
+      maxPayloadBytes: config.mqtt.maxPayloadBytes,
+      maxPendingBytes: config.mqtt.maxPendingBytes,
+    });
+    const sources = this.#sources();
+    this.#metrics = createMetrics(sources, version);
+    this.#mqtt = this.#createMqtt();
+    this.#admin = this.#createAdmin(sources);
+  }
+
+  /**
+   * Resolves when devices can connect. A broker that is away is no reason to fail.
+   * @throws {GatewayError} STORE_… or LISTENER_FAILED, with what to do; everything is closed again then.
+   */
+  async start(): Promise<{ readonly port: number; readonly host: string }[]> {
+    try {
+      await this.#store.open();
+      this.#connection.start();
+      for (const mapping of this.#config.mappings) await this.#startLane(mapping);
+      this.#warnOfOrphans();
+      if (this.#config.admin.enabled) await this.#admin.start();
+      await this.#mqtt.start();
+      this.#isListening = true;
+      return this.#mqtt.addresses();
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  /** Stops taking messages, waits up to `shutdown.timeoutMs` for confirms and closes. Nothing is lost. */
+  async stop(): Promise<void> {
+    this.#isListening = false;
+    this.#mqtt.stopAccepting();
+    // Wills of the connections that close now are messages too: lanes end after them.
+    await this.#mqtt.close();
+    const limit = AbortSignal.timeout(this.#config.shutdown.timeoutMs);
+    await Promise.all([...this.#lanes.values()].map((lane) => lane.stop(limit)));
+    await this.#connection.stop();
+    await this.#store.close();
+    await this.#admin.close();
+    this.#metrics.stop();
+  }
+
+  async #startLane(mapping: MappingConfig): Promise<void> {
+    const config = this.#config;
+    const lane = new Lane({
+      name: mapping.name,
+      gatewayId: config.gateway.id,
+      epoch: this.#store.epoch,
+      config: config.delivery,
+      onUnroutable: mapping.onUnroutable,
+      onReject: mapping.onReject,
+      confirmTimeoutMs: config.amqp.confirmTimeoutMs,
+      log: await this.#store.lane(mapping.name),
+      parkedBefore: await this.#store.parkedCount(mapping.name),
+      publisher: new LanePublisher({
+        lane: mapping.name,
+        connection: this.#connection,
+        topology: mapping,
+        reconnect: config.amqp.reconnect,
+        onTrouble: (err) =>
+          this.#log.warn({ event: 'lane-trouble', lane: mapping.name, err }, 'the lane is closed'),
+      }),
+      onEvent: (event, detail) => this.#log.info({ event, ...detail }, 'lane'),
+    });
+    this.#lanes.set(mapping.name, lane);
+    lane.start();
+  }
+
+  /** A mapping that was renamed or removed leaves its messages behind: that must not go unnoticed. */
+  #warnOfOrphans(): void {
+    const orphans = this.#store.laneNames().filter((name) => !this.#lanes.has(name));
+    if (orphans.length === 0) return;
+    const text =
+      'the store has lanes without a mapping; bring the mapping back to deliver what they hold';
+    this.#log.warn({ event: 'orphaned-lanes', lanes: orphans }, text);
+  }
+
+  #createMqtt(): MqttServer {
+    const metrics = this.#metrics;
+    return new MqttServer({
+      config: this.#config.mqtt,
+      accept: (message) => this.#ingest.accept(message),
+      observer: {
+        received: (qos, bytes) => metrics.received(qos, bytes),
+        pubackLatency: (ms) => metrics.pubackLatency(ms),
+        connectionOpened: () => metrics.connection('accepted'),
+        connectionClosed: () => metrics.connection('closed'),
+        refused: () => metrics.connection('refused'),
+      },
+      log: this.#log,
+    });
+  }
+
+  #createAdmin(sources: SnapshotSources): AdminServer {
+    const startedAtMs = performance.now();
+    const routes = createAdminRoutes({
+      version: this.#version,
+      sources,
+      metrics: this.#metrics,
+      health: () => this.#health(),
+      uptimeMs: () => performance.now() - startedAtMs,
+    });
+    const { host, port } = this.#config.admin;
+    return new AdminServer({ host, port, routes, log: this.#log });
+  }
+
+  #health(): Health {
+    const { connected, blockedReason } = this.#connection.state();
+    return assessHealth({
+      listening: this.#isListening,
+      storeWritable: this.#store.writable,
+      brokerConnected: connected,
+      brokerBlocked: blockedReason !== undefined,
+      lanes: [...this.#lanes.values()].map((lane) => ({ lane: lane.name, state: lane.state })),
+    });
+  }
+
+  #sources(): SnapshotSources {
+    return {
+      lanes: () => [...this.#lanes.values()].map(snapshotLane),
+      store: () => this.#store.stats(),
+      amqp: () => {
+        const { connected, blockedReason, reconnects } = this.#connection.state();
+        return { connected, blocked: blockedReason !== undefined, reconnectsTotal: reconnects };
+      },
+      mqtt: () => ({ connections: this.#mqtt.connections }),
+      ingest: () => this.#ingest.stats(),
+      log: () => this.#log,
+    };
+  }
+}

@@ -1,0 +1,113 @@
+import type { Route } from '../mapping/route-table.ts';
+import { GatewayError } from '../shared/errors.ts';
+import type { DeviceMessage } from '../shared/message.ts';
+
+/** What ingest needs of a lane. */
+export interface IngestLane {
+  accept(message: DeviceMessage, routingKey: string): Promise<void>;
+  park(message: DeviceMessage, reason: 'routing_key_too_long', detail: string): Promise<void>;
+}
+
+export interface IngestParts {
+  readonly route: (message: DeviceMessage) => readonly Route[];
+  readonly lanes: ReadonlyMap<string, IngestLane>;
+  readonly maxPayloadBytes: number;
+  /** Payloads accepted and not yet safe, over all clients. */
+  readonly maxPendingBytes: number;
+}
+
+/** Why a message was acknowledged and not passed on, or its connection closed. */
+type RefusalReason = 'payload_too_large' | 'template_failed' | 'overloaded';
+
+const SAFE = Promise.resolve();
+
+/** Memory one pending message holds beside its payload, roughly. */
+const PENDING_OVERHEAD_BYTES = 512;
+
+/**
+ * The way from the MQTT side to the lanes. `accept` resolves when the message is safe in every lane it goes
+ * to. What cannot be passed on at all is counted with its reason.
+ */
+export class Ingest {
+  readonly #parts: IngestParts;
+  #pendingBytes = 0;
+  #unmatched = 0;
+  readonly #refused: Record<RefusalReason, number> = {
+    payload_too_large: 0,
+    template_failed: 0,
+    overloaded: 0,
+  };
+
+  constructor(parts: IngestParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Hands the message to its lanes, synchronously and in order of the calls.
+   * @throws {GatewayError} INGEST_OVERLOADED, or what a lane throws: it is not safe, do not acknowledge it.
+   */
+  accept(message: DeviceMessage): Promise<void> {
+    // A device would send it again for ever if it were not acknowledged.
+    if (message.payload.length > this.#parts.maxPayloadBytes)
+      return this.#refuse('payload_too_large');
+    if (this.#pendingBytes >= this.#parts.maxPendingBytes) return this.#overloaded();
+    const routes = this.#parts.route(message);
+    if (routes.length === 0) {
+      this.#unmatched += 1;
+      return SAFE;
+    }
+    const [only] = routes;
+    if (routes.length === 1 && only !== undefined)
+      return this.#pend(message, this.#hand(message, only));
+    const all = routes.map((route) => this.#hand(message, route));
+    return this.#pend(
+      message,
+      Promise.all(all).then(() => undefined),
+    );
+  }
+
+  stats(): {
+    readonly unmatchedTotal: number;
+    readonly refusedTotal: Readonly<Record<string, number>>;
+    readonly pendingBytes: number;
+  } {
+    return {
+      unmatchedTotal: this.#unmatched,
+      refusedTotal: this.#refused,
+      pendingBytes: this.#pendingBytes,
+    };
+  }
+
+  #hand(message: DeviceMessage, route: Route): Promise<void> {
+    const lane = this.#parts.lanes.get(route.lane);
+    if (lane === undefined) throw new Error(`No lane is named ${route.lane}.`);
+    if (route.key.ok) return lane.accept(message, route.key.routingKey);
+    if (route.key.reason === 'template_failed') return this.#refuse('template_failed');
+    return lane.park(message, route.key.reason, route.key.detail);
+  }
+
+  #refuse(reason: RefusalReason): Promise<void> {
+    this.#refused[reason] += 1;
+    return SAFE;
+  }
+
+  #overloaded(): Promise<void> {
+    this.#refused.overloaded += 1;
+    return Promise.reject(
+      new GatewayError(
+        'INGEST_OVERLOADED',
+        'Too much is waiting to become safe (mqtt.maxPendingBytes).',
+      ),
+    );
+  }
+
+  #pend(message: DeviceMessage, safe: Promise<void>): Promise<void> {
+    const bytes = message.payload.length + PENDING_OVERHEAD_BYTES;
+    this.#pendingBytes += bytes;
+    const release = (): void => {
+      this.#pendingBytes -= bytes;
+    };
+    safe.then(release, release);
+    return safe;
+  }
+}

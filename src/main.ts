@@ -1,0 +1,18 @@
+#!/usr/bin/env node
+import { Command } from 'commander';
+import { run } from './cli/run.ts';
+import { VERSION } from './cli/version.ts';
+
+const program = new Command('tidegate')
+  .description('MQTT devices to an AMQP broker; what is acknowledged is never lost')
+  .version(VERSION);
+
+program
+  .command('run')
+  .description('run the gateway until SIGTERM')
+  .option('--config <file>', 'YAML config; without it the defaults apply')
+  .action(async (options: { config?: string }) => {
+    process.exit(await run(options));
+  });
+
+await program.parseAsync();

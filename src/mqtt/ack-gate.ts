@@ -1,0 +1,151 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Client } from 'aedes';
+import type { DeviceMessage } from '../shared/message.ts';
+import type { AedesClient, Done } from './aedes-internals.ts';
+import type { Packet } from './aedes-packets.ts';
+import { CompletionQueue } from './completion-queue.ts';
+import type { InboundPacketIds } from './inbound-packet-ids.ts';
+import type { AcceptMessage, MqttObserver } from './ports.ts';
+import { publishFault } from './publish-check.ts';
+
+/** What the gate knows of one connection. */
+interface Publisher {
+  readonly username: string | undefined;
+  readonly queue: CompletionQueue;
+  /** One of its messages was refused: nothing behind that is acknowledged any more. */
+  refused: boolean;
+}
+
+export interface AckGateOptions {
+  readonly accept: AcceptMessage;
+  readonly observer: MqttObserver;
+  readonly packetIds: InboundPacketIds;
+  /** Most QoS 2 messages of one session between PUBLISH and PUBREL. */
+  readonly maxInflightQos2: number;
+}
+
+/**
+ * Holds back PUBACK and PUBREC until the message is safe. It stands in the asynchronous `authorizePublish` of aedes,
+ * which runs synchronously on arrival and before anything else is done with a PUBLISH of any QoS: what is called back
+ * is acknowledged and delivered to local subscribers, an error closes the connection.
+ */
+export class AckGate {
+  readonly #options: AckGateOptions;
+  readonly #publishers = new WeakMap<Client, Publisher>();
+  readonly #pendingWills = new Set<Promise<void>>();
+
+  constructor(options: AckGateOptions) {
+    this.#options = options;
+  }
+
+  /** Makes a connection known, with what its CONNECT said. */
+  connect(client: Client, username: string | undefined): void {
+    this.#publishers.set(client, { username, queue: new CompletionQueue(), refused: false });
+  }
+
+  /** Payload bytes of that connection that are not complete. */
+  pendingBytes(client: Client): number {
+    return this.#publishers.get(client)?.queue.pendingBytes ?? 0;
+  }
+
+  /** Resolves when the wills so far are safe or refused, or after `limitMs`. */
+  async willsSettled(limitMs: number): Promise<void> {
+    const limit = new AbortController();
+    await Promise.race([
+      Promise.allSettled(this.#pendingWills),
+      delay(limitMs, undefined, { signal: limit.signal }).catch(() => undefined),
+    ]);
+    limit.abort();
+  }
+
+  /** The hook for aedes. A will comes through it too, when its connection has been closed. */
+  authorizePublish(client: AedesClient, packet: Packet, done: Done): void {
+    const isWill = client.closed && client.will === packet;
+    const fault = publishFault(packet, isWill);
+    if (fault !== undefined) {
+      this.#options.observer.refused?.(fault.reason);
+      done(new Error(fault.text));
+      return;
+    }
+    const publisher = this.#publishers.get(client);
+    if (publisher === undefined) done(new Error('PUBLISH before CONNECT'));
+    else if (isWill) this.#admitWill(client, publisher, packet, done);
+    else this.#admit(client, publisher, packet, done);
+  }
+
+  #admit(client: AedesClient, publisher: Publisher, packet: Packet, done: Done): void {
+    const safe =
+      packet.qos === 2
+        ? this.#acceptOnce(client, publisher, packet)
+        : this.#accept(client, publisher, packet);
+    if (safe === undefined) {
+      this.#options.observer.refused?.('qos2_window');
+      done(new Error('too many QoS 2 messages wait for PUBREL'));
+      return;
+    }
+    const startedAtMs = performance.now();
+    publisher.queue.enter(safe, packet.payload.length, (error) => {
+      // A connection that is gone takes no PUBACK: the device sends the message again. One of QoS 0 does not come
+      // again, so local subscribers still get it.
+      const isGone = client.closed || publisher.refused;
+      if (isGone && (packet.qos > 0 || error !== undefined)) return;
+      if (error !== undefined) {
+        publisher.refused = true;
+        setImmediate(done, error); // after the PUBACKs before it, which are written at the end of this tick
+        return;
+      }
+      if (packet.qos > 0) {
+        this.#options.observer.pubackLatency?.(performance.now() - startedAtMs);
+      }
+      done(null); // MQTT 3.1.1 [MQTT-4.3.2-2] [MQTT-4.3.3-2]: only now is it ours
+    });
+  }
+
+  /** Accepts a QoS 2 PUBLISH unless its packet identifier is held already; undefined when the window is full. */
+  #acceptOnce(
+    client: AedesClient,
+    publisher: Publisher,
+    packet: Packet,
+  ): Promise<void> | undefined {
+    const { packetIds, maxInflightQos2 } = this.#options;
+    const packetId = packet.messageId ?? 0;
+    const repeated = packetIds.find(client.id, packetId);
+    if (repeated !== undefined) return repeated;
+    if (packetIds.count(client.id) >= maxInflightQos2) return undefined;
+    const safe = this.#accept(client, publisher, packet);
+    packetIds.hold(client.id, packetId, safe);
+    return safe;
+  }
+
+  #admitWill(client: AedesClient, publisher: Publisher, packet: Packet, done: Done): void {
+    const safe = this.#accept(client, publisher, packet);
+    this.#pendingWills.add(safe);
+    publisher.queue.enter(safe, packet.payload.length, (error) => {
+      this.#pendingWills.delete(safe);
+      done(error ?? null);
+    });
+  }
+
+  #accept(client: AedesClient, publisher: Publisher, packet: Packet): Promise<void> {
+    this.#options.observer.received?.(packet.qos, packet.payload.length);
+    return this.#options.accept(deviceMessage(client.id, publisher.username, packet));
+  }
+}
+
+function deviceMessage(
+  clientId: string,
+  username: string | undefined,
+  packet: Packet,
+): DeviceMessage {
+  const { topic, payload, qos } = packet;
+  return {
+    topic,
+    payload: typeof payload === 'string' ? Buffer.from(payload) : payload,
+    qos,
+    dup: packet.dup === true,
+    retain: packet.retain === true,
+    clientId,
+    ...(username === undefined ? {} : { username }),
+    receivedAtMs: Date.now(),
+  };
+}

@@ -1,0 +1,50 @@
+import type { EventEmitter } from 'node:events';
+import { Aedes, type Client } from 'aedes';
+import type { Packet } from './aedes-packets.ts';
+
+/**
+ * What the gateway uses of aedes 1.2.0 without its type declarations promising it. The version is pinned; whoever
+ * moves it reads this file against `aedes/lib/client.js` and `aedes.js`, and runs test/integration/mqtt*.
+ */
+export interface AedesClient extends Client {
+  /** The will of the CONNECT, until it is published; the same object is given to `authorizePublish`. */
+  readonly will: object | null;
+  /** Packets that were parsed and are not done. At 0 aedes reads the socket again. */
+  readonly _parsingBatch: number;
+  readonly _parser: { parse(bytes: Buffer): number };
+  /** Marks one packet as done; as listener of `readable` it also counts one down, and so it reads too early. */
+  readonly _nextBatch: (error?: Error) => void;
+  /** Nothing is read any more until `resume()`. */
+  pause(): void;
+}
+
+/** What aedes calls back, at most once. */
+export type Done = (error?: Error | null) => void;
+
+/** A persistence of aedes as far as it is changed here: methods return promises when given no callback. */
+export interface AedesPersistence {
+  addSubscriptions(client: Client, subscriptions: unknown): Promise<void>;
+  removeSubscriptions(client: Client, topicFilters: unknown): Promise<void>;
+  cleanSubscriptions(client: Client): Promise<void>;
+  countOffline(): Promise<{ readonly subsCount: number }>;
+  outgoingEnqueueCombi(sessions: readonly { clientId: string }[], packet: Packet): Promise<void>;
+  outgoingClearMessageId(client: Client, packet: Packet): Promise<Packet | undefined>;
+  incomingGetPacket(client: Client, packet: Packet): Promise<Packet>;
+  incomingStorePacket(client: Client, packet: Packet): Promise<void>;
+  incomingDelPacket(client: Client, packet: Packet): Promise<void>;
+  cleanIncoming(client: Client): Promise<void>;
+  streamWill(): NodeJS.ReadableStream;
+}
+
+/** The publish pipeline of aedes; its declaration leaves the client out. */
+export const runPipeline: (
+  this: Pick<Aedes, 'id'>,
+  packet: Packet,
+  client: Client | null,
+  done?: (error?: Error) => void,
+) => void = Aedes.prototype.publish as unknown as typeof runPipeline;
+
+/** The declaration leaves the event out that aedes emits when its persistence fails. */
+export function onServerError(aedes: EventEmitter, listener: (error: unknown) => void): void {
+  aedes.on('error', listener);
+}

@@ -1,0 +1,31 @@
+import type { ConnectPacket } from './aedes-packets.ts';
+import { isMqttString, isTopicName } from './mqtt-string.ts';
+
+/** CONNACK with return code 0x02, identifier rejected (MQTT 3.1.1 §3.2.2.3). */
+export const CONNACK_IDENTIFIER_REJECTED: Uint8Array = Uint8Array.of(0x20, 2, 0, 2);
+const MAX_QOS = 2;
+
+/** What aedes lets through in a CONNECT and MQTT 3.1.1 does not. */
+export interface ConnectFault {
+  readonly text: string;
+  /** To be sent before closing; absent: the connection is closed without an answer. */
+  readonly connack?: Uint8Array;
+}
+
+/** Checks a CONNECT beyond what aedes checks itself. */
+export function connectFault(packet: ConnectPacket): ConnectFault | undefined {
+  const { clientId, clean, username, will } = packet;
+  if (clientId === '' && clean !== true) {
+    return {
+      text: 'empty client identifier with clean session 0', // [MQTT-3.1.3-8]
+      connack: CONNACK_IDENTIFIER_REJECTED,
+    };
+  }
+  if (!isMqttString(clientId)) return { text: 'client identifier is not valid UTF-8 text' };
+  if (username !== undefined && !isMqttString(username)) {
+    return { text: 'user name is not valid UTF-8 text' };
+  }
+  if (will !== undefined && !isTopicName(will.topic)) return { text: 'will topic is not valid' };
+  if ((will?.qos ?? 0) > MAX_QOS) return { text: 'will QoS is not valid' }; // [MQTT-3.1.2-14]
+  return undefined;
+}

@@ -1,0 +1,47 @@
+import type { DeviceMessage, QoS } from '../shared/message.ts';
+
+/**
+ * Takes one message over. Resolves when it is SAFE, so that it may be acknowledged; rejects, with whatever error, when
+ * it cannot be made safe and must not be acknowledged. Called synchronously in the order in which the PUBLISHes of a
+ * client arrived, and once for a QoS 2 packet identifier until its PUBREL.
+ */
+export type AcceptMessage = (message: DeviceMessage) => Promise<void>;
+
+/** Why a connection was refused, or closed for what its peer sent. */
+export type RefusalReason =
+  /** `maxConnections` were open. */
+  | 'max_connections'
+  /** A packet above the size limit (before CONNECT: above 128 KiB). */
+  | 'frame_too_large'
+  /** A remaining length of more than four bytes. */
+  | 'malformed_length'
+  /** The first packet was not a CONNECT [MQTT-3.1.0-1]. */
+  | 'connect_expected'
+  /** A CONNECT with a client identifier, user name or will that MQTT does not allow. */
+  | 'connect_invalid'
+  /** A PUBLISH with a topic name or packet identifier that MQTT does not allow. */
+  | 'publish_invalid'
+  /** A PUBLISH to `$SYS/`. */
+  | 'reserved_topic'
+  /** More QoS 2 messages between PUBREC and PUBREL than one client may have. */
+  | 'qos2_window';
+
+/** Told what happens, for counting. Must not throw. All callbacks are optional. */
+export interface MqttObserver {
+  /** A message was handed to `accept`. Repeats of a QoS 2 packet identifier are not. */
+  received?(qos: QoS, payloadBytes: number): void;
+  /** Time from reading a PUBLISH to writing its PUBACK or PUBREC, in ms. */
+  pubackLatency?(ms: number): void;
+  connectionOpened?(): void;
+  connectionClosed?(): void;
+  refused?(reason: RefusalReason): void;
+  /** The offline queue of a local subscriber's session was full. What goes to the broker is not touched. */
+  subscriberQueueFull?(): void;
+}
+
+/** What the MQTT server needs of a log. */
+export interface MqttLog {
+  debug(fields: Readonly<Record<string, unknown>>, text: string): void;
+  warn(fields: Readonly<Record<string, unknown>>, text: string): void;
+  error(fields: Readonly<Record<string, unknown>>, text: string): void;
+}

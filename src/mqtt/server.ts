@@ -1,0 +1,194 @@
+import type { Socket } from 'node:net';
+import type { Client } from 'aedes';
+import { AckGate } from './ack-gate.ts';
+import { type AedesClient, onServerError } from './aedes-internals.ts';
+import type { ConnectPacket } from './aedes-packets.ts';
+import { connectFault } from './connect-check.ts';
+import { EmbeddedAedes } from './embedded-aedes.ts';
+import { FrameGuard, guardFrames } from './frame-guard.ts';
+import { InboundPacketIds } from './inbound-packet-ids.ts';
+import { Listener, type ListenerAddress } from './listener.ts';
+import { limitOfflineQueues } from './offline-queues.ts';
+import type { AcceptMessage, MqttLog, MqttObserver } from './ports.ts';
+import { ignoreForeignWills, keepPacketIds } from './session-persistence.ts';
+import { SocketReader } from './socket-reader.ts';
+
+/** The slice of the config that the MQTT server takes. */
+export interface MqttServerConfig {
+  readonly listeners: readonly ListenerAddress[];
+  /** Largest payload that must get through; how a larger one is refused is up to `accept`. */
+  readonly maxPayloadBytes: number;
+  /** Time a connection has to send its CONNECT. */
+  readonly connectTimeoutMs: number;
+  /** Most connections, over all listeners. */
+  readonly maxConnections: number;
+  /** Most QoS 2 messages of one session between PUBLISH and PUBREL. */
+  readonly maxInflightQos2: number;
+  /** Time a subscriber may leave its socket full. */
+  readonly drainTimeoutMs: number;
+}
+
+export interface MqttServerOptions {
+  readonly config: MqttServerConfig;
+  readonly accept: AcceptMessage;
+  /** Default: nobody. */
+  readonly observer?: MqttObserver;
+  readonly log: MqttLog;
+}
+
+/** Packets a client may send behind its CONNECT before it is answered (MQTT 3.1.1 §3.1.4): more than any device's window. */
+const MAX_PACKETS_BEFORE_CONNACK = 1000;
+/** How long closing waits for the wills of the connections it closes; the store takes them in less. */
+const WILLS_LIMIT_MS = 2000;
+
+/**
+ * The MQTT 3.1.1 server of the devices. A PUBACK or PUBREC leaves it only after `accept` has resolved, those of one
+ * client in the order of its PUBLISHes. Subscriptions, retained messages and wills work locally beside that, in memory.
+ */
+export class MqttServer {
+  readonly #options: MqttServerOptions;
+  readonly #observer: MqttObserver;
+  readonly #packetIds = new InboundPacketIds();
+  readonly #gate: AckGate;
+  readonly #aedes: EmbeddedAedes;
+  readonly #readers = new Map<Socket, SocketReader>();
+  #listeners: readonly Listener[] = [];
+  #closing: Promise<void> | undefined;
+
+  constructor(options: MqttServerOptions) {
+    this.#options = options;
+    this.#observer = options.observer ?? {};
+    this.#gate = new AckGate({
+      accept: options.accept,
+      observer: this.#observer,
+      packetIds: this.#packetIds,
+      maxInflightQos2: options.config.maxInflightQos2,
+    });
+    this.#aedes = this.#createAedes();
+  }
+
+  /** TCP connections that are open, with or without CONNECT. */
+  get connections(): number {
+    return this.#readers.size;
+  }
+
+  /**
+   * Opens all listeners, or none.
+   * @throws {GatewayError} LISTENER_FAILED with what to do about it.
+   */
+  async start(): Promise<void> {
+    await this.#aedes.listen();
+    const { persistence } = this.#aedes;
+    keepPacketIds(persistence, this.#packetIds);
+    ignoreForeignWills(persistence);
+    limitOfflineQueues(persistence, () => this.#observer.subscriberQueueFull?.());
+    this.#listeners = this.#options.config.listeners.map(
+      (address) => new Listener(address, (socket) => this.#onConnection(socket)),
+    );
+    try {
+      for (const listener of this.#listeners) await listener.open();
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  /** Where clients can connect, with the real ports, in the order of the config. */
+  addresses(): ListenerAddress[] {
+    return this.#listeners.map((listener) => listener.address);
+  }
+
+  /** Takes no more connections and reads no more packets; what was read is still completed and acknowledged. */
+  stopAccepting(): void {
+    for (const listener of this.#listeners) listener.close();
+    for (const [socket, reader] of this.#readers) {
+      if (reader.isConnected) reader.stop();
+      else socket.destroy();
+    }
+  }
+
+  /**
+   * Closes all connections; wills are accepted, as for any connection that ends without DISCONNECT. PUBACKs that are
+   * pending are never sent. Idempotent.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.stopAccepting();
+    await new Promise<void>((resolve) => this.#aedes.close(resolve));
+    for (const socket of this.#readers.keys()) socket.destroy();
+    await this.#gate.willsSettled(WILLS_LIMIT_MS);
+  }
+
+  #createAedes(): EmbeddedAedes {
+    const { connectTimeoutMs, drainTimeoutMs } = this.#options.config;
+    const aedes = new EmbeddedAedes({
+      connectTimeout: connectTimeoutMs,
+      drainTimeout: drainTimeoutMs,
+      queueLimit: MAX_PACKETS_BEFORE_CONNACK,
+      maxInflightInbound: 0, // the gate has that limit, and has it before a message is accepted
+      preConnect: (client, packet, done) => this.#preConnect(client, packet, done),
+      authorizePublish: (client, packet, done) => {
+        // Only a will of another server has no client, and there is no other server.
+        if (client === null) done(new Error('PUBLISH without a client'));
+        else this.#gate.authorizePublish(client as AedesClient, packet, done);
+      },
+    });
+    aedes.on('clientError', (client, error) => this.#logFault(client, error));
+    aedes.on('connectionError', (client, error) => this.#logFault(client, error));
+    const { log } = this.#options;
+    onServerError(aedes, (error) => log.error({ err: error }, 'MQTT server failed'));
+    return aedes;
+  }
+
+  #onConnection(socket: Socket): void {
+    if (this.#readers.size >= this.#options.config.maxConnections) {
+      this.#observer.refused?.('max_connections');
+      socket.destroy();
+      return;
+    }
+    guardFrames(socket, new FrameGuard(this.#options.config.maxPayloadBytes), (fault) => {
+      this.#observer.refused?.(fault);
+      socket.destroy(new Error(`not acceptable as MQTT: ${fault}`));
+    });
+    const client = this.#aedes.handle(socket) as AedesClient;
+    const reader = new SocketReader(client, () => this.#gate.pendingBytes(client));
+    this.#readers.set(socket, reader);
+    this.#observer.connectionOpened?.();
+    socket.once('close', () => {
+      this.#readers.delete(socket);
+      this.#observer.connectionClosed?.();
+    });
+    reader.start();
+  }
+
+  #preConnect(
+    client: Client,
+    packet: ConnectPacket,
+    done: (error: Error | null, success: boolean) => void,
+  ): void {
+    const fault = connectFault(packet);
+    if (fault === undefined) {
+      this.#gate.connect(client, packet.username);
+      done(null, true);
+      return;
+    }
+    this.#observer.refused?.('connect_invalid');
+    const refuse = (): void => done(new Error(fault.text), false);
+    if (fault.connack === undefined) refuse();
+    else client.conn.end(fault.connack, refuse);
+  }
+
+  /** A peer that vanishes is everyday life, one that breaks the protocol or was refused is worth a look. */
+  #logFault(client: Client, error: Error): void {
+    const fields = { clientId: client.id ?? undefined, err: error };
+    if ('syscall' in error || 'errno' in error) {
+      this.#options.log.debug(fields, 'MQTT connection lost');
+    } else {
+      this.#options.log.warn(fields, 'MQTT connection closed');
+    }
+  }
+}
