@@ -62,7 +62,10 @@ export class Lane {
     );
     this.#backlog = new Backlog(parts.log, this.#settlement, {
       onLoaded: () => this.#pump(),
-      onReadError: (error) => this.#readFailed(error),
+      onReadError: (error) => {
+        parts.onEvent('lane-read-failed', { lane: parts.name, reason: errorText(error) });
+        setTimeout(() => this.#pump(), READ_RETRY_MS).unref();
+      },
     });
   }
 
@@ -106,13 +109,8 @@ export class Lane {
   }
 
   /** Keeps a message apart that cannot be published at all. Resolves when that is durable. */
-  async park(
-    message: DeviceMessage,
-    reason: 'routing_key_too_long',
-    detail: string,
-  ): Promise<void> {
-    const laneMessage = this.#identify(message, '');
-    await this.#parking.park(laneMessage, reason, detail);
+  park(message: DeviceMessage, reason: 'routing_key_too_long', detail: string): Promise<void> {
+    return this.#parking.park(this.#identify(message, ''), reason, detail);
   }
 
   /**
@@ -351,11 +349,6 @@ export class Lane {
     this.#retry.cancel();
     this.#backlog.rewind();
     if (culprit !== undefined) this.#park(culprit, 'rejected', reason.text);
-  }
-
-  #readFailed(error: unknown): void {
-    this.#parts.onEvent('lane-read-failed', { lane: this.name, reason: errorText(error) });
-    if (!this.#stopped) setTimeout(() => this.#pump(), READ_RETRY_MS).unref();
   }
 
   #noProgress(scope: 'channel' | 'connection'): void {

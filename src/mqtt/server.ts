@@ -119,7 +119,7 @@ export class MqttServer {
   async #close(): Promise<void> {
     this.stopAccepting();
     await new Promise<void>((resolve) => this.#aedes.close(resolve));
-    for (const socket of this.#readers.keys()) socket.destroy();
+    await Promise.all([...this.#readers.keys()].map(destroyed));
     await this.#gate.willsSettled(WILLS_LIMIT_MS);
   }
 
@@ -191,4 +191,11 @@ export class MqttServer {
       this.#options.log.warn(fields, 'MQTT connection closed');
     }
   }
+}
+
+function destroyed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    socket.once('close', () => resolve());
+    socket.destroy();
+  });
 }

@@ -6,6 +6,9 @@ export interface ProcessExit {
   readonly signal: NodeJS.Signals | null;
 }
 
+/** Of util-linux, which every Debian has. */
+const SETPRIV = '/usr/bin/setpriv';
+
 const living = new Set<ChildProcess>();
 let hooked = false;
 
@@ -25,7 +28,7 @@ export function spawnOwned(
       for (const child of living) child.kill('SIGKILL');
     });
   }
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', command, ...args], options);
+  const child = spawn(SETPRIV, ['--pdeathsig', 'KILL', command, ...args], options);
   living.add(child);
   child.once('exit', () => living.delete(child));
   return child;

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { generate, type IConnectPacket, type Packet, parser } from 'mqtt-packet';
 import { onTestFinished } from 'vitest';
@@ -90,9 +89,12 @@ export class RawMqttClient {
   }
 
   async waitForClose(): Promise<void> {
-    if (!this.closed) {
-      await once(this.socket, 'close', { signal: AbortSignal.timeout(PATIENCE_MS) });
-    }
+    await eventually(
+      () => {
+        if (!this.closed) throw new Error('the connection is open');
+      },
+      { withinMs: PATIENCE_MS, everyMs: 2 },
+    );
   }
 
   destroy(): void {

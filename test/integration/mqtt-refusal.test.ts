@@ -86,7 +86,7 @@ test.each([
 test('[MQTT-3.1.3-8] an empty client identifier with clean session 0 gets CONNACK 2 and is closed', async () => {
   const { port, refused } = await startCounting();
   const client = new RawMqttClient(port);
-  client.connect({ clientId: '', clean: false });
+  client.socket.write(Buffer.from([0x10, 12, 0, 4, 77, 81, 84, 84, 4, 0, 0, 0, 0, 0]));
   await client.waitForClose();
   expect(client.received).toMatchObject([{ cmd: 'connack', returnCode: 2, sessionPresent: false }]);
   expect(refused).toEqual(['connect_invalid']);
