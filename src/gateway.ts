@@ -92,10 +92,11 @@ export class Gateway {
   /** Stops taking messages, waits up to `shutdown.timeoutMs` for confirms and closes. Nothing is lost. */
   async stop(): Promise<void> {
     this.#isListening = false;
+    const limit = AbortSignal.timeout(this.#config.shutdown.timeoutMs);
     this.#mqtt.stopAccepting();
+    await this.#ingest.idle(limit); // what was read is acknowledged yet
     // Wills of the connections that close now are messages too: lanes end after them.
     await this.#mqtt.close();
-    const limit = AbortSignal.timeout(this.#config.shutdown.timeoutMs);
     await Promise.all([...this.#lanes.values()].map((lane) => lane.stop(limit)));
     await this.#connection.stop();
     await this.#store.close();

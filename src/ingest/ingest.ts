@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Route } from '../mapping/route-table.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { DeviceMessage } from '../shared/message.ts';
@@ -18,6 +19,8 @@ export interface IngestParts {
 
 /** Why a message was acknowledged and not passed on, or its connection closed. */
 type RefusalReason = 'payload_too_large' | 'template_failed' | 'overloaded';
+
+const IDLE_CHECK_MS = 5;
 
 const SAFE = Promise.resolve();
 
@@ -64,6 +67,11 @@ export class Ingest {
       message,
       Promise.all(all).then(() => undefined),
     );
+  }
+
+  /** Waits until everything accepted is safe, or `signal` aborts. */
+  async idle(signal: AbortSignal): Promise<void> {
+    while (this.#pendingBytes > 0 && !signal.aborted) await delay(IDLE_CHECK_MS);
   }
 
   stats(): {

@@ -18,7 +18,10 @@ export interface WriteTask {
 }
 
 export interface WriterHooks {
-  /** The database was opened again after a failure: positions must be read from it anew. */
+  /**
+   * The database was opened again after a failure: positions must be read from it anew. Rejects when it
+   * cannot be written still.
+   */
   reopened(): Promise<void>;
   /** May add what is cheap to write in passing (low-water marks). */
   addInPassing(batch: Batch): void;
@@ -92,6 +95,7 @@ export class BatchWriter {
       try {
         if (this.#damaged) await this.#reopen();
         if (this.#queue.length > 0) await this.#writeBatch();
+        else if (!this.writable) this.#recovered();
       } catch (error) {
         this.#trouble(error);
         await this.#pause();

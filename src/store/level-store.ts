@@ -39,6 +39,7 @@ export interface StoreStats {
 }
 
 const FORMAT_VERSION = 1;
+const FORMAT: Buffer = Buffer.from([FORMAT_VERSION]);
 /** How late the low-water mark may reach the disk; a crash repeats at most what was settled since. */
 const TIDY_EVERY_MS = 1_000;
 
@@ -69,6 +70,7 @@ export class LevelStore implements MessageStore {
     this.#writer = new BatchWriter(this.#db, this.#room, {
       reopened: async () => {
         for (const lane of this.#lanes.values()) await lane.load();
+        await this.#db.batch().put(FORMAT_KEY, FORMAT).write({ sync: true });
       },
       addInPassing: (batch) => {
         for (const lane of this.#lanes.values()) lane.addMark(batch);
@@ -171,10 +173,9 @@ export class LevelStore implements MessageStore {
     this.epoch = (last?.readUInt32BE(0) ?? 0) + 1;
     const epoch = Buffer.allocUnsafe(4);
     epoch.writeUInt32BE(this.epoch, 0);
-    const format1 = Buffer.from([FORMAT_VERSION]);
     await this.#db
       .batch()
-      .put(FORMAT_KEY, format1)
+      .put(FORMAT_KEY, FORMAT)
       .put(EPOCH_KEY, epoch)
       .write({ sync: true })
       .catch((error: unknown) => {
