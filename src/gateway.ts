@@ -11,6 +11,7 @@ import { AdminServer } from './observe/admin-server.ts';
 import { assessHealth, type Health } from './observe/health.ts';
 import type { Log } from './observe/log.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
+import { createParkedRoutes } from './observe/parked-routes.ts';
 import type { SnapshotSources } from './observe/sources.ts';
 import { LevelStore } from './store/level-store.ts';
 
@@ -165,7 +166,8 @@ export class Gateway {
       uptimeMs: () => performance.now() - startedAtMs,
     });
     const { host, port } = this.#config.admin;
-    return new AdminServer({ host, port, routes, log: this.#log });
+    const parked = createParkedRoutes(() => this.#lanes.values());
+    return new AdminServer({ host, port, routes: new Map([...routes, ...parked]), log: this.#log });
   }
 
   #health(): Health {

@@ -21,13 +21,13 @@ export function snapshotLane(lane: Lane): {
   readonly damagedTotal: number;
   readonly stalledMs: number;
 } {
-  const { counters, inFlight } = lane;
+  const { counters, window } = lane;
   return {
     lane: lane.name,
     state: lane.state,
     backlogMessages: lane.backlogMessages,
-    inFlightMessages: inFlight.messages,
-    inFlightBytes: inFlight.bytes,
+    inFlightMessages: window.size,
+    inFlightBytes: window.bytes,
     parkedMessages: lane.parkedMessages,
     acceptedTotal: counters.accepted,
     directTotal: counters.direct,

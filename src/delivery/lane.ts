@@ -28,8 +28,10 @@ const READ_RETRY_MS = 250;
  * arrived later is in the log behind it, and a lost channel can always be made good by reading it again.
  */
 export class Lane {
+  readonly name: string;
   readonly #parts: LaneParts;
-  readonly #window: InFlightWindow;
+  /** What is published and not answered; for looking at only. */
+  readonly window: InFlightWindow;
   readonly #settlement: Settlement;
   readonly #backlog: Backlog;
   readonly #caution = new Caution();
@@ -46,18 +48,19 @@ export class Lane {
   #accepting = true;
 
   constructor(parts: LaneParts) {
+    this.name = parts.name;
     this.#parts = parts;
-    this.#window = new InFlightWindow(parts.config.window);
+    this.window = new InFlightWindow(parts.config.window);
     this.#settlement = new Settlement(parts.log.lowWaterMark);
-    this.#parking = new Parking(parts.log);
+    this.#parking = new Parking(parts.log, parts.parkedBefore);
     this.#direct = new DirectMode(
       parts.config,
-      () => this.#window.entries().find((entry) => !entry.stored)?.publishedAtMs,
+      () => this.window.entries().find((entry) => !entry.stored)?.publishedAtMs,
       () => this.#spill(),
     );
     this.#progress = new ProgressWatch(
       parts.confirmTimeoutMs,
-      () => this.#canPublish() && this.#window.size > 0,
+      () => this.#canPublish() && this.window.size > 0,
       (scope) => this.#noProgress(scope),
     );
     this.#backlog = new Backlog(parts.log, this.#settlement, {
@@ -67,10 +70,6 @@ export class Lane {
         setTimeout(() => this.#pump(), READ_RETRY_MS).unref();
       },
     });
-  }
-
-  get name(): string {
-    return this.#parts.name;
   }
 
   start(): void {
@@ -113,6 +112,13 @@ export class Lane {
     return this.#parking.park(this.#identify(message, ''), reason, detail);
   }
 
+  /** Puts up to `maxCount` parked messages back to the end of the lane. Resolves with how many. */
+  async releaseParked(maxCount: number): Promise<number> {
+    const released = await this.#parking.release(maxCount);
+    this.#pump();
+    return released;
+  }
+
   /**
    * Ends the lane: nothing new is accepted, all in flight is made safe at once, and confirms are waited for
    * until `signal` aborts. What is then unconfirmed is in the store and is delivered by the next start.
@@ -121,7 +127,7 @@ export class Lane {
     this.#accepting = false;
     if (this.#direct.isOn) this.#spill();
     const isBusy = (): boolean =>
-      this.#window.size + this.#appending.length + this.#parking.underWay > 0;
+      this.window.size + this.#appending.length + this.#parking.underWay > 0;
     while (this.#link.isOpen && isBusy() && !signal.aborted) {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
@@ -150,18 +156,14 @@ export class Lane {
     return this.#parts.log.endOffset - this.#settlement.lowWaterMark - this.#settlement.aboveCount;
   }
 
-  get inFlight(): { readonly messages: number; readonly bytes: number } {
-    return { messages: this.#window.size, bytes: this.#window.bytes };
-  }
-
   /** How long confirms are due without any progress, in ms. */
   get stalledMs(): number {
-    const isWaiting = this.#window.size > 0 || this.backlogMessages > 0;
+    const isWaiting = this.window.size > 0 || this.backlogMessages > 0;
     return isWaiting ? this.#progress.silentMs : 0;
   }
 
   get parkedMessages(): number {
-    return this.#parts.parkedBefore + this.#parking.parkedTotal;
+    return this.#parking.count;
   }
 
   #identify(message: DeviceMessage, routingKey: string): LaneMessage {
@@ -173,7 +175,7 @@ export class Lane {
 
   #canGoDirect(entry: Entry): boolean {
     if (!this.#direct.isOn && !this.#enterDirect()) return false;
-    return this.#link.mayPublish && this.#window.hasRoomFor(entry);
+    return this.#link.mayPublish && this.window.hasRoomFor(entry);
   }
 
   /**
@@ -185,7 +187,7 @@ export class Lane {
     if (this.#caution.isNeeded(this.#settlement.lowWaterMark)) return false;
     for (const entry of this.#appending) {
       if (entry.inFlight || entry.settled) continue;
-      if (!this.#window.hasRoomFor(entry)) return false;
+      if (!this.window.hasRoomFor(entry)) return false;
       this.#publish(entry);
     }
     this.#direct.enter();
@@ -194,7 +196,7 @@ export class Lane {
 
   #spill(): void {
     this.#direct.leave();
-    for (const entry of this.#window.entries()) if (!entry.stored) this.#append(entry);
+    for (const entry of this.window.entries()) if (!entry.stored) this.#append(entry);
   }
 
   #append(entry: Entry): void {
@@ -226,10 +228,10 @@ export class Lane {
   /** Publishes from the log as far as the window allows. */
   #pump(): void {
     if (!this.#canPublish()) return;
-    this.#window.cautious = this.#caution.isNeeded(this.#settlement.lowWaterMark);
+    this.window.cautious = this.#caution.isNeeded(this.#settlement.lowWaterMark);
     for (;;) {
       const next = this.#backlog.peek();
-      if (next === undefined || !this.#window.hasRoomFor(next)) return;
+      if (next === undefined || !this.window.hasRoomFor(next)) return;
       if (this.#parking.underWay >= this.#parts.config.window.maxMessages) return;
       this.#backlog.shift();
       this.#publish(next);
@@ -238,10 +240,10 @@ export class Lane {
 
   #publish(entry: Entry): void {
     const now = performance.now();
-    if (this.#window.size === 0) this.#progress.begin(now);
+    if (this.window.size === 0) this.#progress.begin(now);
     entry.inFlight = true;
     entry.publishedAtMs = now;
-    this.#window.add(entry);
+    this.window.add(entry);
     if (!entry.stored) this.#direct.watch();
     this.counters.published += 1;
     this.#parts.publisher.publish(entry.message, (outcome) => this.#answered(entry, outcome));
@@ -269,7 +271,7 @@ export class Lane {
         break;
     }
     // Only when all answers are in: what was refused then goes out again in order.
-    if (this.#window.size === 0) {
+    if (this.window.size === 0) {
       this.#retry.begin(() => {
         this.#backlog.rewind();
         this.#pump();
@@ -287,7 +289,7 @@ export class Lane {
   }
 
   #leave(entry: Entry): void {
-    this.#window.remove(entry);
+    this.window.remove(entry);
     entry.inFlight = false;
   }
 
@@ -339,10 +341,10 @@ export class Lane {
   #closed(reason: CloseReason): void {
     this.#link.closed(reason.text);
     this.counters.channelLosses += 1;
-    this.#parts.onEvent('lane-closed', { lane: this.name, ...reason, inFlight: this.#window.size });
+    this.#parts.onEvent('lane-closed', { lane: this.name, ...reason, inFlight: this.window.size });
     if (this.#direct.isOn) this.#spill();
-    const lost = this.#window.entries();
-    this.#window.clear();
+    const lost = this.window.entries();
+    this.window.clear();
     for (const entry of lost) entry.inFlight = false;
     const culprit = this.#caution.closed(reason.replyCode, lost);
     if (reason.scope === 'channel') this.#caution.extendTo(this.#parts.log.endOffset);
@@ -355,7 +357,7 @@ export class Lane {
     this.#parts.onEvent('lane-no-progress', {
       lane: this.name,
       recycling: scope,
-      inFlight: this.#window.size,
+      inFlight: this.window.size,
     });
     this.#parts.publisher.recycle(scope, 'no confirm within amqp.confirmTimeoutMs');
   }

@@ -5,10 +5,11 @@ import type { LaneLog, ParkReason } from './ports.ts';
 export class Parking {
   readonly #log: LaneLog;
   #underWay = 0;
-  parkedTotal = 0;
+  #parked: number;
 
-  constructor(log: LaneLog) {
+  constructor(log: LaneLog, parkedBefore: number) {
     this.#log = log;
+    this.#parked = parkedBefore;
   }
 
   /** Messages on the way to be parked; bounded by the lane, which publishes no further meanwhile. */
@@ -21,9 +22,21 @@ export class Parking {
     this.#underWay += 1;
     try {
       await this.#log.park(message, reason, detail);
-      this.parkedTotal += 1;
+      this.#parked += 1;
     } finally {
       this.#underWay -= 1;
     }
+  }
+
+  /** Messages that are parked now. */
+  get count(): number {
+    return this.#parked;
+  }
+
+  /** Puts up to `maxCount` of them back into the lane, at its end. Resolves with how many. */
+  async release(maxCount: number): Promise<number> {
+    const released = await this.#log.unpark(maxCount);
+    this.#parked = Math.max(0, this.#parked - released);
+    return released;
   }
 }

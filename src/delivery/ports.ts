@@ -86,6 +86,11 @@ export interface LaneLog {
   settle(lowWaterMark: number): void;
   /** Keeps a message apart from the log, with the reason. Durable when it resolves, like `append`. */
   park(message: LaneMessage, reason: ParkReason, detail: string): Promise<void>;
+  /**
+   * Moves up to `maxCount` parked messages to the end of the log, oldest first, each with its identity and
+   * atomically. Resolves with how many, when they are durable there.
+   */
+  unpark(maxCount: number): Promise<number>;
 }
 
 /** The durable side of the gateway. */

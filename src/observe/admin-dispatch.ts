@@ -31,6 +31,9 @@ export async function answerRequest(
   const method = request.method ?? 'GET';
   const handler = handlerOf(route, method);
   if (handler === undefined) return methodNotAllowed(route, method);
+  if (method === 'POST' && isForeign(request)) {
+    return json(403, { error: 'A page of another site may not give commands here.' });
+  }
   try {
     const body = method === 'POST' ? await readBody(request) : Buffer.alloc(0);
     if (body === undefined) {
@@ -42,6 +45,13 @@ export async function answerRequest(
     log.error({ err, event: 'admin-request-failed', method, path }, 'An admin request has failed.');
     return json(500, { error: 'The request has failed; the log says why.' });
   }
+}
+
+/** A browser names the site that sends a POST; other clients name none (Fetch standard, § 3.1 Origin). */
+function isForeign(request: IncomingMessage): boolean {
+  const { origin, host } = request.headers;
+  if (origin === undefined) return false;
+  return !URL.canParse(origin) || new URL(origin).host !== host;
 }
 
 function handlerOf(route: AdminRoute, method: string): AdminHandler | undefined {

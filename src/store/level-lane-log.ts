@@ -1,4 +1,5 @@
 import type { LaneLog, LogChunk, ParkReason, StoredMessage } from '../delivery/ports.ts';
+import { errorText, GatewayError } from '../shared/errors.ts';
 import type { LaneMessage } from '../shared/message.ts';
 import type { Batch, BatchWriter, Db, WriteTask } from './batch-writer.ts';
 import {
@@ -7,10 +8,11 @@ import {
   markKey,
   offsetOf,
   parkedKey,
+  parkedRange,
   recordKey,
   recordsEnd,
 } from './keys.ts';
-import { encodeParked } from './parked.ts';
+import { decodeParked, encodeParked } from './parked.ts';
 import { decodeRecord, encodeRecord } from './record.ts';
 
 /** Records that cannot be delivered any more, found while reading. */
@@ -76,6 +78,10 @@ export class LevelLaneLog implements LaneLog {
   }
 
   append(message: LaneMessage): Promise<number> {
+    return this.#append(message, undefined);
+  }
+
+  #append(message: LaneMessage, also: ((batch: Batch) => void) | undefined): Promise<number> {
     return new Promise((resolve, reject) => {
       let offset = 0;
       const task: WriteTask = {
@@ -85,6 +91,7 @@ export class LevelLaneLog implements LaneLog {
           offset = this.#nextAssigned++;
           const key = recordKey(this.#parts.number, offset);
           batch.put(key, encodeRecord(key, message));
+          also?.(batch);
         },
         written: () => {
           this.endOffset = offset + 1;
@@ -109,6 +116,27 @@ export class LevelLaneLog implements LaneLog {
         abandoned: reject,
       });
     });
+  }
+
+  async unpark(maxCount: number): Promise<number> {
+    const { db, number } = this.#parts;
+    const found = await db.iterator({ ...parkedRange(number), limit: maxCount }).all();
+    let moved = 0;
+    for (const [key, value] of found) {
+      try {
+        await this.#append(decodeParked(key, value).message, (batch) => batch.del(key));
+        moved += 1;
+      } catch (error) {
+        if (isClosed(error)) throw error;
+        this.#parts.onDamage({
+          lane: this.name,
+          fromOffset: -1,
+          count: 1,
+          detail: errorText(error),
+        });
+      }
+    }
+    return moved;
   }
 
   async read(offset: number, maxCount: number): Promise<LogChunk> {
@@ -186,6 +214,10 @@ export class LevelLaneLog implements LaneLog {
   #damage(fromOffset: number, count: number, detail: string): void {
     this.#parts.onDamage({ lane: this.name, fromOffset, count, detail });
   }
+}
+
+function isClosed(error: unknown): boolean {
+  return error instanceof GatewayError && error.code === 'STORE_CLOSED';
 }
 
 function iterate(db: Db, lane: number, offset: number) {

@@ -74,6 +74,14 @@ export class MemoryLaneLog implements LaneLog {
     this.lowWaterMark = lowWaterMark;
   }
 
+  async unpark(maxCount: number): Promise<number> {
+    const moved = this.parked.splice(0, maxCount);
+    const appends = moved.map(({ message }) => this.append(message));
+    if (this.#manual) this.flush();
+    await Promise.all(appends);
+    return moved.length;
+  }
+
   async park(message: LaneMessage, reason: ParkReason, detail: string): Promise<void> {
     this.parked.push({ message, reason, detail });
   }
