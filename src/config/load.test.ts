@@ -44,8 +44,6 @@ test('Without a file the config is the defaults', () => {
     spillAfterMs: 250,
     directAfterMs: 1000,
     window: { maxMessages: 1000, maxBytes: 8 * 1024 ** 2 },
-    limits: {},
-    whenFull: 'block',
   });
   expect(config.mappings).toEqual([
     {

@@ -1,39 +1,6 @@
 import { z } from 'zod';
-import { bytes, choice, count, durationMs, type Shape, shortString } from './fields.ts';
-import type {
-  ExchangeConfig,
-  LimitsConfig,
-  MappingConfig,
-  QueueConfig,
-  WhenFull,
-} from './types.ts';
-
-const TIB_BYTES = 1024 ** 4;
-const YEAR_MS = 31_536_000_000;
-
-/** Schema of a lane's limits, for `delivery.limits` and for those of a mapping. */
-export const limitsSchema: z.ZodType<LimitsConfig> = z.strictObject({
-  maxBytes: z.exactOptional(
-    bytes({ description: 'Largest backlog of one lane by size', min: 1024, max: TIB_BYTES }),
-  ),
-  maxMessages: z.exactOptional(
-    count({ description: 'Largest backlog of one lane by count', min: 1, max: 1_000_000_000 }),
-  ),
-  maxAgeMs: z.exactOptional(
-    durationMs({
-      description:
-        'Age at which a message of the backlog expires; counted and named in the gap manifest',
-      min: 1000,
-      max: YEAR_MS,
-    }),
-  ),
-} satisfies Shape<LimitsConfig>);
-
-/** Schema of a lane's policy at its limits. */
-export const whenFullSchema: z.ZodType<WhenFull> = choice(
-  'What happens at a limit: `block` holds the PUBACK back, `reject` closes the connection of the device, `drop-oldest` and `drop-newest` shed, counted and named in the gap manifest',
-  ['block', 'reject', 'drop-oldest', 'drop-newest'],
-);
+import { choice, type Shape, shortString } from './fields.ts';
+import type { ExchangeConfig, MappingConfig, QueueConfig } from './types.ts';
 
 const exchangeSchema: z.ZodType<ExchangeConfig> = z.strictObject({
   name: shortString({ description: 'Name of the exchange' }),
@@ -91,12 +58,6 @@ const mappingSchema: z.ZodType<MappingConfig> = z.strictObject({
     'What becomes of a message the broker refused (basic.nack)',
     failureActions,
   ).default('retry'),
-  limits: z.exactOptional(
-    limitsSchema.meta({ description: 'Instead of `delivery.limits`, for this lane' }),
-  ),
-  whenFull: z.exactOptional(
-    whenFullSchema.meta({ description: 'Instead of `delivery.whenFull`, for this lane' }),
-  ),
 } satisfies Shape<MappingConfig>);
 
 const defaultMapping = {

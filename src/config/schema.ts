@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { z } from 'zod';
 import { bytes, choice, count, DAY_MS, durationMs, host, port, type Shape } from './fields.ts';
-import { limitsSchema, mappingsSchema, whenFullSchema } from './mapping-schema.ts';
+import { mappingsSchema } from './mapping-schema.ts';
 import type {
   AdminConfig,
   AmqpConfig,
@@ -60,7 +60,7 @@ const mqttSchema: z.ZodType<MqttConfig> = z
       .prefault([{ host: '127.0.0.1', port: 1883 }])
       .meta({ description: 'Where devices connect' }),
     maxPayloadBytes: bytes({
-      description: 'Largest payload of a PUBLISH; a larger one closes its connection',
+      description: 'Largest payload of a PUBLISH; a larger one is acknowledged, counted as refused and not passed on',
       min: 1,
       max: 128 * MIB_BYTES,
     }).prefault('256KiB'),
@@ -103,7 +103,8 @@ const storeSchema: z.ZodType<StoreConfig> = z.strictObject({
     .default('./data')
     .meta({ description: 'Folder of the store; relative to the working directory' }),
   maxBytes: bytes({
-    description: 'Largest size of the store, over all lanes',
+    description:
+      'Largest size of the store on disk, over all lanes; when it is reached PUBACKs are held back',
     min: 16 * MIB_BYTES,
     max: 16 * TIB_BYTES,
   }).prefault('2GiB'),
@@ -199,8 +200,6 @@ const deliverySchema: z.ZodType<DeliveryConfig> = z.strictObject({
     max: DAY_MS,
   }).default(1000),
   window: windowSchema.prefault({}),
-  limits: limitsSchema.prefault({}),
-  whenFull: whenFullSchema.default('block'),
 } satisfies Shape<DeliveryConfig>);
 
 const adminSchema: z.ZodType<AdminConfig> = z.strictObject({

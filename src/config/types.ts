@@ -51,20 +51,10 @@ export interface AmqpConfig {
 /** Which of the two ways to safe a message takes first. */
 export type DeliveryMode = 'adaptive' | 'disk-first';
 
-/** What a lane does with a message when a limit of its backlog is reached. */
-export type WhenFull = 'block' | 'reject' | 'drop-oldest' | 'drop-newest';
-
 /** How much may be published without a confirm. */
 export interface WindowConfig {
   readonly maxMessages: number;
   readonly maxBytes: number;
-}
-
-/** How large the backlog of one lane may become; absent means without this limit. */
-export interface LimitsConfig {
-  readonly maxBytes?: number;
-  readonly maxMessages?: number;
-  readonly maxAgeMs?: number;
 }
 
 /** How messages become safe and reach the broker. */
@@ -73,8 +63,6 @@ export interface DeliveryConfig {
   readonly spillAfterMs: number;
   readonly directAfterMs: number;
   readonly window: WindowConfig;
-  readonly limits: LimitsConfig;
-  readonly whenFull: WhenFull;
 }
 
 /** Exchange types of AMQP 0-9-1 §3.1.3. */
@@ -114,10 +102,6 @@ export interface MappingConfig {
   readonly queues: readonly QueueConfig[];
   readonly onUnroutable: FailureAction;
   readonly onReject: FailureAction;
-  /** Absent means `delivery.limits`. */
-  readonly limits?: LimitsConfig;
-  /** Absent means `delivery.whenFull`. */
-  readonly whenFull?: WhenFull;
 }
 
 /** The HTTP server for health, metrics and the dashboard. */

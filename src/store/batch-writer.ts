@@ -25,6 +25,8 @@ export interface WriterHooks {
   reopened(): Promise<void>;
   /** May add what is cheap to write in passing (low-water marks). */
   addInPassing(batch: Batch): void;
+  /** Nothing may be added until this is false again; asked before each batch. */
+  isFull(): boolean;
   onTrouble(error: unknown): void;
   onRecovered(): void;
 }
@@ -63,6 +65,11 @@ export class BatchWriter {
     this.#db = db;
     this.#room = room;
     this.#hooks = hooks;
+  }
+
+  /** False from a failure until the database was opened again: then it must not be touched. */
+  get isTrusted(): boolean {
+    return !this.#damaged;
   }
 
   /** Queues a task; tasks become durable in this order. */
@@ -105,6 +112,9 @@ export class BatchWriter {
   }
 
   async #writeBatch(): Promise<void> {
+    if (this.#hooks.isFull()) {
+      throw new GatewayError('STORE_FULL', 'The store has reached store.maxBytes.');
+    }
     await this.#checkReserve();
     const batch = this.#db.batch();
     const { count, bytes } = this.#fill(batch);
@@ -162,7 +172,7 @@ export class BatchWriter {
   }
 
   #trouble(error: unknown): void {
-    // Below the reserve nothing was written, so nothing is in doubt.
+    // When it is full nothing was written, so nothing is in doubt.
     const isOnlyFull = error instanceof GatewayError && error.code === 'STORE_FULL';
     if (!isOnlyFull) {
       this.errorsTotal += 1;

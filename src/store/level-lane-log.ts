@@ -1,3 +1,4 @@
+import { ClassicLevel } from 'classic-level';
 import type { LaneLog, LogChunk, ParkReason, StoredMessage } from '../delivery/ports.ts';
 import { errorText, GatewayError } from '../shared/errors.ts';
 import type { LaneMessage } from '../shared/message.ts';
@@ -37,6 +38,8 @@ const RENEW_ITERATOR_AFTER = 50_000;
 const READ_AHEAD_BYTES = 256 * 1024;
 /** Deleting the settled front in ranges of this size costs little and keeps the disk from growing. */
 const CLEAR_EVERY = 5_000;
+/** Compacting rewrites files: not for a handful of records. */
+const COMPACT_AFTER = 1_000;
 
 /** The log of one lane in LevelDB. See {@link LaneLog} for what it guarantees. */
 export class LevelLaneLog implements LaneLog {
@@ -47,6 +50,7 @@ export class LevelLaneLog implements LaneLog {
   #nextAssigned = 0;
   #persistedMark = 0;
   #cleared = 0;
+  #clearedSinceCompaction = 0;
   lowWaterMark = 0;
   endOffset = 0;
 
@@ -176,7 +180,18 @@ export class LevelLaneLog implements LaneLog {
     await db.put(markKey(number), encodeU48(mark));
     this.#persistedMark = Math.max(this.#persistedMark, mark);
     await db.clear({ gte: recordKey(number, this.#cleared), lt: recordKey(number, mark) });
+    this.#clearedSinceCompaction += settled;
     this.#cleared = mark;
+  }
+
+  /** Gives the space of deleted records back to the file system. LevelDB alone would do it at some later write. */
+  async giveSpaceBack(): Promise<void> {
+    if (this.#clearedSinceCompaction < COMPACT_AFTER) return;
+    this.#clearedSinceCompaction = 0;
+    const { db, number } = this.#parts;
+    // The declaration of `level` leaves out what browsers do not have.
+    if (!(db instanceof ClassicLevel)) return;
+    await db.compactRange(recordKey(number, 0), recordsEnd(number));
   }
 
   async #next(offset: number, maxCount: number): Promise<[Buffer, Buffer][]> {

@@ -42,10 +42,12 @@ const FORMAT_VERSION = 1;
 const FORMAT: Buffer = Buffer.from([FORMAT_VERSION]);
 /** How late the low-water mark may reach the disk; a crash repeats at most what was settled since. */
 const TIDY_EVERY_MS = 1_000;
+/** From this part of `store.maxBytes` on, what is settled is given back at once. */
+const NEARLY_FULL = 0.8;
 
 /** The store of the gateway: one LevelDB with a log per lane. See {@link MessageStore}. */
 export class LevelStore implements MessageStore {
-  readonly #config: Pick<StoreConfig, 'path' | 'reserveBytes' | 'ballastBytes'>;
+  readonly #config: Pick<StoreConfig, 'path' | 'maxBytes' | 'reserveBytes' | 'ballastBytes'>;
   readonly #events: StoreEvents;
   readonly #db: Db;
   readonly #room: DiskRoom;
@@ -56,10 +58,11 @@ export class LevelStore implements MessageStore {
   #tidying: Promise<void> | undefined;
   #isOpen = false;
   #sizeBytes = 0;
+  #writtenAtMeasure = 0;
   epoch = 0;
 
   constructor(
-    config: Pick<StoreConfig, 'path' | 'reserveBytes' | 'ballastBytes'>,
+    config: Pick<StoreConfig, 'path' | 'maxBytes' | 'reserveBytes' | 'ballastBytes'>,
     events: StoreEvents,
   ) {
     this.#config = config;
@@ -75,6 +78,7 @@ export class LevelStore implements MessageStore {
       addInPassing: (batch) => {
         for (const lane of this.#lanes.values()) lane.addMark(batch);
       },
+      isFull: () => this.#estimatedBytes() >= config.maxBytes,
       onTrouble: (error) => events.onTrouble(error),
       onRecovered: () => events.onRecovered(),
     });
@@ -97,6 +101,7 @@ export class LevelStore implements MessageStore {
       throw error;
     }
     this.#isOpen = true;
+    await this.#measure();
     await this.#room.keepBallast();
     this.#tidying = this.#tidyForever();
   }
@@ -184,6 +189,15 @@ export class LevelStore implements MessageStore {
     await writeFile(join(this.#config.path, 'owner'), String(process.pid)).catch(() => undefined);
   }
 
+  async #measure(): Promise<void> {
+    this.#writtenAtMeasure = this.#writer.bytesTotal;
+    this.#sizeBytes = await folderBytes(this.#db.location);
+  }
+
+  #estimatedBytes(): number {
+    return this.#sizeBytes + this.#writer.bytesTotal - this.#writtenAtMeasure;
+  }
+
   async #nameLane(name: string): Promise<number> {
     const number = Math.max(0, ...this.#laneNumbers.values()) + 1;
     const value = Buffer.allocUnsafe(2);
@@ -203,12 +217,16 @@ export class LevelStore implements MessageStore {
   }
 
   async #tidy(): Promise<void> {
-    if (!this.#writer.writable) return;
+    if (!this.#writer.isTrusted) return;
     try {
-      for (const lane of this.#lanes.values())
-        await lane.tidy(lane.lowWaterMark === lane.endOffset);
+      const isNearlyFull = this.#estimatedBytes() > this.#config.maxBytes * NEARLY_FULL;
+      for (const lane of this.#lanes.values()) {
+        const isDrained = lane.lowWaterMark === lane.endOffset;
+        await lane.tidy(isDrained || isNearlyFull);
+        if (isDrained || isNearlyFull) await lane.giveSpaceBack();
+      }
       await this.#room.keepBallast();
-      this.#sizeBytes = await folderBytes(this.#db.location);
+      await this.#measure();
     } catch (error) {
       this.#writer.distrust(error);
     }
