@@ -1,0 +1,134 @@
+import { randomUUID } from 'node:crypto';
+import { type ConsumeMessage, connect } from 'amqplib';
+import { expect, onTestFinished } from 'vitest';
+import { consumeAll, type RunningConsumer } from './consumer.ts';
+import { eventually } from './eventually.ts';
+import { freePort } from './free-port.ts';
+import { type GatewayProcess, startGateway } from './gateway-process.ts';
+import { type MetricValues, scrape } from './scrape.ts';
+import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts';
+import { tempDir } from './temp-dir.ts';
+
+/** The one lane of a site. */
+export const LANE = 'telemetry';
+const DRAIN_LIMIT_MS = 60_000;
+/** AMQP `type` of a message that is not from the gateway and marks a place in the queue. */
+const MARKER = 'marker';
+
+export interface SiteOptions {
+  readonly amqpUrl: string;
+  /** Sections of the config that are not as the site would have them. */
+  readonly config?: Readonly<Record<string, object>>;
+  /** Options of node for the gateway. */
+  readonly execArgv?: readonly string[];
+}
+
+/** A gateway of one mapping, its uplink that can be cut, and a consumer at the other end of it. */
+export class Site {
+  readonly mqttPort: number;
+  readonly adminPort: number;
+  /** The uplink. */
+  readonly proxy: TcpProxy;
+  /** Names both the exchange and the queue. */
+  readonly queue: string = `site-${randomUUID()}`;
+  readonly config: object;
+  readonly #options: SiteOptions;
+  readonly #dir: string;
+  #gateway: GatewayProcess | undefined;
+  #seenMarkers = 0;
+
+  constructor(
+    options: SiteOptions,
+    parts: { ports: [number, number]; proxy: TcpProxy; dir: string },
+  ) {
+    this.#options = options;
+    [this.mqttPort, this.adminPort] = parts.ports;
+    this.proxy = parts.proxy;
+    this.#dir = parts.dir;
+    const url = new URL(options.amqpUrl);
+    url.port = String(parts.proxy.port);
+    this.config = {
+      gateway: { id: 'site' },
+      store: { path: `${parts.dir}/store`, reserveBytes: 0 },
+      admin: { port: this.adminPort },
+      ...options.config,
+      mqtt: {
+        listeners: [{ host: '127.0.0.1', port: this.mqttPort }],
+        ...options.config?.['mqtt'],
+      },
+      amqp: { urls: [url.href], reconnect: { minMs: 50, maxMs: 200 }, ...options.config?.['amqp'] },
+      mappings: [
+        {
+          name: LANE,
+          filter: 'devices/+device/telemetry/#metric',
+          exchange: { name: this.queue, type: 'topic' },
+          queues: [{ name: this.queue, type: 'classic', bindingKey: '#' }],
+        },
+      ],
+    };
+  }
+
+  /** The gateway as it runs, or ran, last. */
+  get gateway(): GatewayProcess {
+    if (this.#gateway === undefined) throw new Error('no gateway was started');
+    return this.#gateway;
+  }
+
+  /** Starts the gateway, again with the same store. */
+  async start(): Promise<GatewayProcess> {
+    const { execArgv = [] } = this.#options;
+    this.#gateway = await startGateway({ config: this.config, dir: this.#dir, execArgv });
+    return this.#gateway;
+  }
+
+  metrics(): Promise<MetricValues> {
+    return scrape(this.adminPort);
+  }
+
+  /** Consumes what arrives at the broker, past the proxy, until the test ends. */
+  consume(onMessage: (message: ConsumeMessage) => void): RunningConsumer {
+    const consumer = consumeAll({
+      url: this.#options.amqpUrl,
+      queue: this.queue,
+      onMessage: (message) => {
+        if (message.properties.type === MARKER) this.#seenMarkers += 1;
+        else onMessage(message);
+      },
+    });
+    onTestFinished(() => consumer.close());
+    return consumer;
+  }
+
+  /** Resolves when the gateway holds nothing unsettled, and the consumer has been given all that is in the queue. */
+  async drained(): Promise<void> {
+    await eventually(
+      async () => {
+        const values = await this.metrics();
+        expect(values.get(`tidegate_lane_backlog_messages{lane="${LANE}"}`)).toBe(0);
+        expect(values.get(`tidegate_lane_in_flight_messages{lane="${LANE}"}`)).toBe(0);
+      },
+      { withinMs: DRAIN_LIMIT_MS, everyMs: 100 },
+    );
+    // The queue is first in, first out: all that was there before the marker is delivered before it.
+    const expected = this.#seenMarkers + 1;
+    const broker = await connect(this.#options.amqpUrl);
+    const channel = await broker.createConfirmChannel();
+    channel.sendToQueue(this.queue, Buffer.alloc(0), { type: MARKER });
+    await channel.waitForConfirms();
+    await broker.close();
+    await eventually(() => expect(this.#seenMarkers).toBe(expected), { withinMs: DRAIN_LIMIT_MS });
+  }
+}
+
+/** Makes a site whose gateway does not run yet; all of it is gone when the test has finished. */
+export async function createSite(options: SiteOptions): Promise<Site> {
+  const dir = await tempDir('site');
+  const proxy = await startTcpProxy({ targetPort: Number(new URL(options.amqpUrl).port) });
+  onTestFinished(() => proxy.close());
+  const ports: [number, number] = [await freePort(), await freePort()];
+  const site = new Site(options, { ports, proxy, dir });
+  onTestFinished(async () => {
+    await site.gateway.kill();
+  });
+  return site;
+}
