@@ -19,8 +19,6 @@ export interface SiteOptions {
   readonly amqpUrl: string;
   /** Sections of the config that are not as the site would have them. */
   readonly config?: Readonly<Record<string, object>>;
-  /** Options of node for the gateway. */
-  readonly execArgv?: readonly string[];
 }
 
 /** A gateway of one mapping, its uplink that can be cut, and a consumer at the other end of it. */
@@ -74,9 +72,8 @@ export class Site {
     return this.#gateway;
   }
 
-  /** Starts the gateway, again with the same store. */
-  async start(): Promise<GatewayProcess> {
-    const { execArgv = [] } = this.#options;
+  /** Starts the gateway, again with the same store. `execArgv` are options of node. */
+  async start(execArgv: readonly string[] = []): Promise<GatewayProcess> {
     this.#gateway = await startGateway({ config: this.config, dir: this.#dir, execArgv });
     return this.#gateway;
   }
