@@ -52,7 +52,7 @@ export class Stage {
     const uplink = this.#own(await startTcpProxy({ targetPort: node.port }), (p) => p.close());
     say(`uplink    127.0.0.1:${uplink.port} → broker (a proxy that can be cut)`);
     const { gateway, mqttPort, adminUrl } = await this.#openGateway(dir, uplink.port);
-    say(`gateway   MQTT on 127.0.0.1:${mqttPort}, dashboard on ${adminUrl}/`);
+    say(`gateway   MQTT on 127.0.0.1:${mqttPort}, admin on ${adminUrl}/api/status`);
     const checker = new Checker({ url: node.url, queue: TELEMETRY, ledger: this.ledger });
     this.#own(checker, (c) => c.stop());
     await checker.start(this.#options.signal);

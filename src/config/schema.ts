@@ -60,7 +60,8 @@ const mqttSchema: z.ZodType<MqttConfig> = z
       .prefault([{ host: '127.0.0.1', port: 1883 }])
       .meta({ description: 'Where devices connect' }),
     maxPayloadBytes: bytes({
-      description: 'Largest payload of a PUBLISH; a larger one is acknowledged, counted as refused and not passed on',
+      description:
+        'Largest payload of a PUBLISH; a larger one is acknowledged, counted as refused and not passed on',
       min: 1,
       max: 128 * MIB_BYTES,
     }).prefault('256KiB'),
@@ -203,7 +204,10 @@ const deliverySchema: z.ZodType<DeliveryConfig> = z.strictObject({
 } satisfies Shape<DeliveryConfig>);
 
 const adminSchema: z.ZodType<AdminConfig> = z.strictObject({
-  enabled: z.boolean().default(true).meta({ description: 'Serve health, metrics and dashboard' }),
+  enabled: z
+    .boolean()
+    .default(true)
+    .meta({ description: 'Serve health, metrics, status and parked messages' }),
   host: host({ description: 'Address to listen on' }).default('127.0.0.1'),
   port: port({ description: 'TCP port to listen on' }).default(9180),
 } satisfies Shape<AdminConfig>);

@@ -104,7 +104,7 @@ export interface MappingConfig {
   readonly onReject: FailureAction;
 }
 
-/** The HTTP server for health, metrics and the dashboard. */
+/** The HTTP server for health, metrics, status and parked messages. */
 export interface AdminConfig {
   readonly enabled: boolean;
   readonly host: string;

@@ -62,7 +62,7 @@ export function registerLaneMetrics(
   }
   pullCounter(registry, {
     name: 'tidegate_lane_dropped_total',
-    help: 'Messages given up, each named in the gap manifest.',
+    help: 'Messages given up, by reason.',
     labelNames: ['lane', 'reason'],
     read: () => lanes().flatMap(droppedSamples),
   });

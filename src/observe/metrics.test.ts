@@ -95,13 +95,13 @@ test('what the MQTT server reports is counted by QoS, result and bucket', async 
   metrics.received(1, 200);
   metrics.received(1, 50);
   metrics.received(2, 0);
-  metrics.connection('lost');
+  metrics.connection('closed');
   metrics.pubackLatency(3);
   const lines = (await metrics.text()).split('\n');
   expect(lines).toContain('tidegate_mqtt_messages_received_total{qos="1"} 2');
   expect(lines).toContain('tidegate_mqtt_messages_received_total{qos="0"} 0');
   expect(lines).toContain('tidegate_mqtt_received_bytes_total 250');
-  expect(lines).toContain('tidegate_mqtt_connection_events_total{result="lost"} 1');
+  expect(lines).toContain('tidegate_mqtt_connection_events_total{result="closed"} 1');
   expect(lines).toContain('tidegate_mqtt_puback_duration_seconds_bucket{le="0.0025"} 0');
   expect(lines).toContain('tidegate_mqtt_puback_duration_seconds_bucket{le="0.005"} 1');
   expect(lines).toContain('tidegate_mqtt_puback_duration_seconds_sum 0.003');

@@ -171,14 +171,16 @@ export class LevelLaneLog implements LaneLog {
     this.#persistedMark = this.lowWaterMark;
   }
 
-  /** Writes the low-water mark if it moved and deletes what is settled. The mark goes first. */
+  /** Writes the low-water mark if it moved, and deletes what is settled. The mark goes first. */
   async tidy(everything: boolean): Promise<void> {
     const { db, number } = this.#parts;
     const mark = this.lowWaterMark;
+    if (mark > this.#persistedMark) {
+      await db.put(markKey(number), encodeU48(mark));
+      this.#persistedMark = mark;
+    }
     const settled = mark - this.#cleared;
     if (settled === 0 || (!everything && settled < CLEAR_EVERY)) return;
-    await db.put(markKey(number), encodeU48(mark));
-    this.#persistedMark = Math.max(this.#persistedMark, mark);
     await db.clear({ gte: recordKey(number, this.#cleared), lt: recordKey(number, mark) });
     this.#clearedSinceCompaction += settled;
     this.#cleared = mark;

@@ -16,7 +16,7 @@ import {
   parkedRange,
 } from './keys.ts';
 import { type Damage, LevelLaneLog } from './level-lane-log.ts';
-import { lockedError, openDatabase } from './open.ts';
+import { openDatabase, unusableError } from './open.ts';
 
 /** What the store tells of itself. */
 export interface StoreEvents {
@@ -98,7 +98,8 @@ export class LevelStore implements MessageStore {
       await this.#beginEpoch();
     } catch (error) {
       await this.#db.close();
-      throw error;
+      if (error instanceof GatewayError) throw error;
+      await this.#beginEpochOnFullDisk();
     }
     this.#isOpen = true;
     await this.#measure();
@@ -178,15 +179,20 @@ export class LevelStore implements MessageStore {
     this.epoch = (last?.readUInt32BE(0) ?? 0) + 1;
     const epoch = Buffer.allocUnsafe(4);
     epoch.writeUInt32BE(this.epoch, 0);
-    await this.#db
-      .batch()
-      .put(FORMAT_KEY, FORMAT)
-      .put(EPOCH_KEY, epoch)
-      .write({ sync: true })
-      .catch((error: unknown) => {
-        throw lockedError(this.#config.path, error);
-      });
+    await this.#db.batch().put(FORMAT_KEY, FORMAT).put(EPOCH_KEY, epoch).write({ sync: true });
     await writeFile(join(this.#config.path, 'owner'), String(process.pid)).catch(() => undefined);
+  }
+
+  /** There was room to open, not to write: the ballast's room is for this. */
+  async #beginEpochOnFullDisk(): Promise<void> {
+    await this.#room.releaseBallast();
+    await openDatabase(this.#db, this.#room, this.#config.path);
+    try {
+      await this.#beginEpoch();
+    } catch (error) {
+      await this.#db.close();
+      throw error instanceof GatewayError ? error : unusableError(this.#config.path, error);
+    }
   }
 
   async #measure(): Promise<void> {

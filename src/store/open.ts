@@ -16,13 +16,13 @@ export async function openDatabase(db: Db, room: DiskRoom, path: string): Promis
     if (isLocked(error)) throw await holderError(path);
     await room.releaseBallast().catch(() => undefined);
     await db.open().catch(() => {
-      throw lockedError(path, error);
+      throw unusableError(path, error);
     });
   }
 }
 
 /** The fault of a store that cannot be read or written, with what to do. */
-export function lockedError(path: string, error: unknown): GatewayError {
+export function unusableError(path: string, error: unknown): GatewayError {
   const cause = error instanceof Error ? (error.cause ?? error) : error;
   return new GatewayError(
     'STORE_UNUSABLE',
