@@ -1,7 +1,10 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
+import { keepMemorySmall } from './cli/memory.ts';
 import { run } from './cli/run.ts';
 import { VERSION } from './cli/version.ts';
+
+keepMemorySmall();
 
 const program = new Command('tidegate')
   .description('MQTT devices to an AMQP broker; what is acknowledged is never lost')

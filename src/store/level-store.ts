@@ -38,6 +38,8 @@ export interface StoreStats {
   readonly sizeBytes: number;
 }
 
+/** Each record is read once and in order: a cache has nothing to give, and memory is scarce on a Pi. */
+const CACHE_BYTES = 512 * 1024;
 const FORMAT_VERSION = 1;
 const FORMAT: Buffer = Buffer.from([FORMAT_VERSION]);
 /** How late the low-water mark may reach the disk; a crash repeats at most what was settled since. */
@@ -67,7 +69,8 @@ export class LevelStore implements MessageStore {
   ) {
     this.#config = config;
     this.#events = events;
-    const options = { keyEncoding: 'buffer', valueEncoding: 'buffer' } as const;
+    const encodings = { keyEncoding: 'buffer', valueEncoding: 'buffer' } as const;
+    const options = { ...encodings, cacheSize: CACHE_BYTES };
     this.#db = new Level<Buffer, Buffer>(join(config.path, 'db'), options);
     this.#room = new DiskRoom(config.path, config.reserveBytes, config.ballastBytes);
     this.#writer = new BatchWriter(this.#db, this.#room, {
