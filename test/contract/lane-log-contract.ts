@@ -1,0 +1,99 @@
+import { describe, expect, test } from 'vitest';
+import type { LaneLog } from '../../src/delivery/ports.ts';
+import type { LaneMessage } from '../../src/shared/message.ts';
+
+/** A log under test, and the same one after the process ended and began again. */
+export interface LaneLogCase {
+  readonly log: LaneLog;
+  reopen(): Promise<LaneLog>;
+}
+
+/** A message of its own for each seq. */
+export function numbered(seq: number): LaneMessage {
+  return {
+    gatewayId: 'gateway',
+    epoch: 1,
+    seq,
+    routingKey: `key.${seq}`,
+    topic: `topic/${seq}`,
+    payload: Buffer.from(`payload ${seq}`),
+    qos: 1,
+    dup: false,
+    retain: false,
+    clientId: 'client',
+    receivedAtMs: 1_000 + seq,
+  };
+}
+
+async function readAll(log: LaneLog, from: number): Promise<{ offset: number; seq: number }[]> {
+  const found: { offset: number; seq: number }[] = [];
+  for (let offset = from; ; ) {
+    const chunk = await log.read(offset, 3);
+    for (const one of chunk.messages) found.push({ offset: one.offset, seq: one.message.seq });
+    if (chunk.messages.length === 0) return found;
+    offset = chunk.nextOffset;
+  }
+}
+
+/** What every log must do; see the port for the words. */
+export function describeLaneLog(name: string, open: () => Promise<LaneLogCase>): void {
+  describe(`a lane log: ${name}`, () => {
+    test('gives offsets 0, 1, 2 … in the order of the appends, also when they overlap', async () => {
+      const { log } = await open();
+      const appends = [1, 2, 3, 4].map((seq) => log.append(numbered(seq)));
+      expect(await Promise.all(appends)).toEqual([0, 1, 2, 3]);
+      expect(await log.append(numbered(5))).toBe(4);
+      expect(log.endOffset).toBe(5);
+    });
+
+    test('reads from any offset, whole and in order, and notices what is appended behind a read', async () => {
+      const { log } = await open();
+      await Promise.all([1, 2, 3, 4, 5].map((seq) => log.append(numbered(seq))));
+      expect((await readAll(log, 2)).map((one) => one.seq)).toEqual([3, 4, 5]);
+      await log.append(numbered(6));
+      const { messages } = await log.read(5, 3);
+      expect(messages).toEqual([{ offset: 5, message: { ...numbered(6), fromStore: true } }]);
+      await log.endRead();
+    });
+
+    test('an empty log reads as empty', async () => {
+      const { log } = await open();
+      expect(await log.read(0, 3)).toEqual({ messages: [], nextOffset: 0 });
+    });
+
+    test('keeps what is not settled over a restart, and goes on counting', async () => {
+      const { log, reopen } = await open();
+      await Promise.all([1, 2, 3, 4].map((seq) => log.append(numbered(seq))));
+      log.settle(2);
+      const again = await reopen();
+      expect(again.lowWaterMark).toBe(2);
+      expect(await readAll(again, again.lowWaterMark)).toEqual([
+        { offset: 2, seq: 3 },
+        { offset: 3, seq: 4 },
+      ]);
+      expect(await again.append(numbered(5))).toBe(4);
+    });
+
+    test('goes on counting over a restart although all was settled', async () => {
+      const { log, reopen } = await open();
+      await Promise.all([1, 2].map((seq) => log.append(numbered(seq))));
+      log.settle(2);
+      const again = await reopen();
+      expect(await again.append(numbered(3))).toBe(2);
+    });
+
+    test('a parked message stays apart until it is put back behind the others', async () => {
+      const { log, reopen } = await open();
+      await log.park(numbered(1), 'unroutable', 'NO_ROUTE');
+      await log.append(numbered(2));
+      const again = await reopen();
+      expect(await readAll(again, 0)).toEqual([{ offset: 0, seq: 2 }]);
+      expect(await again.unpark(10)).toBe(1);
+      expect(await again.unpark(10)).toBe(0);
+      expect(await readAll(again, 0)).toEqual([
+        { offset: 0, seq: 2 },
+        { offset: 1, seq: 1 },
+      ]);
+    });
+  });
+}

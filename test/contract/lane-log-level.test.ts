@@ -1,0 +1,107 @@
+import { Level } from 'level';
+import { expect, onTestFinished, test } from 'vitest';
+import { recordKey } from '../../src/store/keys.ts';
+import type { Damage } from '../../src/store/level-lane-log.ts';
+import { LevelStore } from '../../src/store/level-store.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+import { describeLaneLog, numbered } from './lane-log-contract.ts';
+
+const LANE = 'telemetry';
+
+async function openStore(path: string, onDamage: (damage: Damage) => void = () => undefined) {
+  const limits = { maxBytes: 1024 ** 3, reserveBytes: 0, ballastBytes: 0 };
+  const nothing = (): void => undefined;
+  const events = { onDamage, onTrouble: nothing, onRecovered: nothing };
+  const store = new LevelStore({ path, ...limits }, events);
+  await store.open();
+  onTestFinished(() => store.close());
+  return store;
+}
+
+/** Changes the files of a closed store behind its back. */
+async function tamper(
+  path: string,
+  change: (db: Level<Buffer, Buffer>) => Promise<void>,
+): Promise<void> {
+  const encodings = { keyEncoding: 'buffer', valueEncoding: 'buffer' } as const;
+  const db = new Level<Buffer, Buffer>(`${path}/db`, encodings);
+  await change(db);
+  await db.close();
+}
+
+describeLaneLog('in LevelDB', async () => {
+  const path = await tempDir();
+  let store = await openStore(path);
+  return {
+    log: await store.lane(LANE),
+    reopen: async () => {
+      await store.close();
+      store = await openStore(path);
+      return store.lane(LANE);
+    },
+  };
+});
+
+test('each opening is an epoch of its own', async () => {
+  const path = await tempDir();
+  for (const epoch of [1, 2, 3]) {
+    const store = await openStore(path);
+    expect(store.epoch).toBe(epoch);
+    await store.close();
+  }
+});
+
+test('lanes of one store do not see each other', async () => {
+  const store = await openStore(await tempDir());
+  const [one, two] = [await store.lane('one'), await store.lane('two')];
+  await Promise.all([one.append(numbered(1)), two.append(numbered(2)), one.append(numbered(3))]);
+  expect((await one.read(0, 10)).messages.map(({ message }) => message.seq)).toEqual([1, 3]);
+  expect((await two.read(0, 10)).messages.map(({ message }) => message.seq)).toEqual([2]);
+});
+
+test('a damaged and a missing record are counted and skipped, all others are read', async () => {
+  const path = await tempDir();
+  const damages: Damage[] = [];
+  const first = await openStore(path);
+  const log = await first.lane(LANE);
+  await Promise.all([1, 2, 3, 4, 5, 6].map((seq) => log.append(numbered(seq))));
+  await first.close();
+  await tamper(path, async (db) => {
+    const key = recordKey(1, 1);
+    const record = await db.get(key);
+    if (record === undefined) throw new Error('the record is not where the test expects it');
+    record.writeUInt8(record.readUInt8(20) ^ 1, 20);
+    await db.put(key, record);
+    await db.batch().del(recordKey(1, 3)).del(recordKey(1, 4)).write();
+  });
+  const store = await openStore(path, (damage) => damages.push(damage));
+  const chunk = await (await store.lane(LANE)).read(0, 10);
+  expect(chunk.messages.map(({ message }) => message.seq)).toEqual([1, 3, 6]);
+  expect(chunk.nextOffset).toBe(6);
+  expect(damages.map(({ fromOffset, count }) => [fromOffset, count])).toEqual([
+    [1, 1],
+    [3, 2],
+  ]);
+});
+
+test('a store in use names the process that holds it', async () => {
+  const path = await tempDir();
+  await openStore(path);
+  const second = openStore(path);
+  await expect(second).rejects.toMatchObject({ code: 'STORE_LOCKED' });
+  await expect(second).rejects.toThrow(`pid ${process.pid}`);
+});
+
+test('a store of another format is left alone', async () => {
+  const path = await tempDir();
+  await (await openStore(path)).close();
+  await tamper(path, (db) => db.put(Buffer.from([1]), Buffer.from([99])));
+  await expect(openStore(path)).rejects.toMatchObject({ code: 'STORE_FORMAT_UNKNOWN' });
+});
+
+test('what is not on disk when the store closes is refused, not promised', async () => {
+  const store = await openStore(await tempDir());
+  const log = await store.lane(LANE);
+  await store.close();
+  await expect(log.append(numbered(1))).rejects.toMatchObject({ code: 'STORE_CLOSED' });
+});
