@@ -17,7 +17,8 @@ export interface Entry {
   readonly unsafe: (error: unknown) => void;
 }
 
-const nothingToTell = (): void => undefined;
+/** For a message that nobody waits for. */
+export const nothingToTell = (): void => undefined;
 
 /** An entry for a message that just arrived. */
 export function arrivedEntry(

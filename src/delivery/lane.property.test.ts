@@ -223,3 +223,21 @@ test('while nothing is refused, messages are first published in the order in whi
     { numRuns: 1_000 },
   );
 }, 60_000);
+
+test('while the link holds, nothing is published or parked twice', async () => {
+  const kinds = [...ORDERLY, 'return' as const].filter(
+    (kind) => kind !== 'crash' && kind !== 'close',
+  );
+  await fc.assert(
+    fc.asyncProperty(anyMode, stepsOf(kinds), async (mode, all) => {
+      const world = new World(mode);
+      for (const step of all) await world.take(step);
+      await world.settle();
+      const published = world.publisher.published.map(numberOf);
+      expect(published.length).toBe(new Set(published).size);
+      expect(world.lane.parkedMessages).toBe(world.lane.counters.returned);
+      await world.end();
+    }),
+    { numRuns: 500 },
+  );
+}, 60_000);

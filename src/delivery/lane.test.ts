@@ -185,6 +185,7 @@ test('an unroutable message is parked and the lane flows on', async () => {
   accept('b');
   publisher.return(0);
   publisher.confirm();
+  log.flush();
   await pass(0);
   expect(log.parked.map((one) => one.reason)).toEqual(['unroutable']);
   expect([safe.toSorted(), lane.parkedMessages]).toEqual([['a', 'b'], 1]);
@@ -201,6 +202,7 @@ test('a message that makes the broker close the channel three times when alone i
     publisher.open();
     await pass(0);
   }
+  log.flush();
   expect(log.parked.map(({ message: one, reason }) => [one.payload.toString(), reason])).toEqual([
     ['bad', 'rejected'],
   ]);

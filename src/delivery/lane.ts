@@ -1,10 +1,11 @@
 import type { FailureAction } from '../config/types.ts';
 import { errorText, GatewayError } from '../shared/errors.ts';
 import type { DeviceMessage, LaneMessage } from '../shared/message.ts';
+import { AppendQueue } from './append-queue.ts';
 import { Backlog } from './backlog.ts';
 import { Caution } from './caution.ts';
 import { DirectMode } from './direct-mode.ts';
-import { arrivedEntry, type Entry } from './entry.ts';
+import { arrivedEntry, type Entry, nothingToTell } from './entry.ts';
 import { InFlightWindow } from './in-flight-window.ts';
 import { LaneCounters } from './lane-counters.ts';
 import type { LaneParts, LaneState } from './lane-parts.ts';
@@ -34,6 +35,7 @@ export class Lane {
   readonly window: InFlightWindow;
   readonly #settlement: Settlement;
   readonly #backlog: Backlog;
+  readonly #appending: AppendQueue;
   readonly #caution = new Caution();
   readonly #parking: Parking;
   readonly #direct: DirectMode;
@@ -41,8 +43,6 @@ export class Lane {
   readonly #retry = new RetryPause();
   readonly #progress: ProgressWatch;
   readonly counters: LaneCounters = new LaneCounters();
-  /** On the way into the log, in order. */
-  #appending: Entry[] = [];
   #seq = 0;
   #stopped = false;
   #accepting = true;
@@ -52,6 +52,7 @@ export class Lane {
     this.#parts = parts;
     this.window = new InFlightWindow(parts.config.window);
     this.#settlement = new Settlement(parts.log.lowWaterMark);
+    this.#appending = new AppendQueue(parts.log, (entry) => this.#appended(entry));
     this.#parking = new Parking(parts.log, parts.parkedBefore);
     this.#direct = new DirectMode(
       parts.config,
@@ -60,7 +61,7 @@ export class Lane {
     );
     this.#progress = new ProgressWatch(
       parts.confirmTimeoutMs,
-      () => this.#canPublish() && this.window.size > 0,
+      () => this.#link.mayPublish && this.window.size > 0,
       (scope) => this.#noProgress(scope),
     );
     this.#backlog = new Backlog(parts.log, this.#settlement, {
@@ -102,14 +103,15 @@ export class Lane {
       if (this.#canGoDirect(entry)) this.#publish(entry);
       else {
         if (this.#direct.isOn) this.#spill(); // what is in flight is older and goes first
-        this.#append(entry);
+        this.#appending.append(entry);
       }
     });
   }
 
   /** Keeps a message apart that cannot be published at all. Resolves when that is durable. */
   park(message: DeviceMessage, reason: 'routing_key_too_long', detail: string): Promise<void> {
-    return this.#parking.park(this.#identify(message, ''), reason, detail);
+    const entry = arrivedEntry(this.#identify(message, ''), nothingToTell, nothingToTell);
+    return this.#parking.park(entry, reason, detail);
   }
 
   /** Puts up to `maxCount` parked messages back to the end of the lane. Resolves with how many. */
@@ -127,7 +129,7 @@ export class Lane {
     this.#accepting = false;
     if (this.#direct.isOn) this.#spill();
     const isBusy = (): boolean =>
-      this.window.size + this.#appending.length + this.#parking.underWay > 0;
+      this.window.size + this.#appending.entries.length + this.#parking.underWay > 0;
     while (this.#link.isOpen && isBusy() && !signal.aborted) {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
@@ -185,8 +187,8 @@ export class Lane {
   #enterDirect(): boolean {
     if (!this.#direct.mayEnter || !this.#canPublish() || !this.#backlog.isHandedOut) return false;
     if (this.#caution.isNeeded(this.#settlement.lowWaterMark)) return false;
-    for (const entry of this.#appending) {
-      if (entry.inFlight || entry.settled) continue;
+    for (const entry of this.#appending.entries) {
+      if (this.#isTakenCareOf(entry)) continue;
       if (!this.window.hasRoomFor(entry)) return false;
       this.#publish(entry);
     }
@@ -196,29 +198,25 @@ export class Lane {
 
   #spill(): void {
     this.#direct.leave();
-    for (const entry of this.window.entries()) if (!entry.stored) this.#append(entry);
-  }
-
-  #append(entry: Entry): void {
-    entry.stored = true;
-    if (!entry.inFlight) entry.message = { ...entry.message, fromStore: true };
-    this.#appending.push(entry);
-    this.#parts.log.append(entry.message).then(
-      (offset) => this.#appended(entry, offset),
-      (error: unknown) => entry.unsafe(error),
-    );
+    for (const entry of this.window.entries()) if (!entry.stored) this.#appending.append(entry);
   }
 
   /** Called in the order of the appends. */
-  #appended(entry: Entry, offset: number): void {
-    this.#appending.shift();
-    entry.offset = offset;
+  #appended(entry: Entry): void {
     this.counters.stored += 1;
     entry.safe();
-    if (entry.inFlight || entry.settled) this.#backlog.claim(offset);
-    else this.#backlog.appended(entry);
+    if (this.#isTakenCareOf(entry)) this.#backlog.claim(entry.offset);
+    else {
+      entry.message = { ...entry.message, fromStore: true }; // it may have been in flight on a lost link
+      this.#backlog.appended(entry);
+    }
     if (entry.settled) this.#settle(entry);
     this.#pump();
+  }
+
+  /** It has left the log's order for good or is in flight: it must not be published from the log. */
+  #isTakenCareOf(entry: Entry): boolean {
+    return entry.inFlight || entry.settled || this.#parking.has(entry);
   }
 
   #canPublish(): boolean {
@@ -273,7 +271,7 @@ export class Lane {
     // Only when all answers are in: what was refused then goes out again in order.
     if (this.window.size === 0) {
       this.#retry.begin(() => {
-        this.#backlog.rewind();
+        this.#rewind();
         this.#pump();
       });
     }
@@ -310,7 +308,7 @@ export class Lane {
       if (this.#direct.isOn) this.#spill(); // while it still has its place among the others
       this.#leave(entry);
       this.#retry.request();
-      this.#caution.extendTo(Math.max(entry.offset, this.#settlement.lowWaterMark));
+      this.#caution.extendTo(this.#appending.placeOf(entry));
       return;
     }
     this.#leave(entry);
@@ -322,7 +320,7 @@ export class Lane {
   }
 
   #park(entry: Entry, reason: 'unroutable' | 'rejected', detail: string): void {
-    this.#parking.park(entry.message, reason, detail).then(
+    this.#parking.park(entry, reason, detail).then(
       () => {
         this.#settle(entry);
         this.#pump();
@@ -347,18 +345,22 @@ export class Lane {
     this.window.clear();
     for (const entry of lost) entry.inFlight = false;
     const culprit = this.#caution.closed(reason.replyCode, lost);
-    if (reason.scope === 'channel') this.#caution.extendTo(this.#parts.log.endOffset);
+    // All that was in flight is in the log or on the way there: nothing behind that is suspect.
+    if (reason.scope === 'channel') this.#caution.extendTo(this.#appending.endOffset);
     this.#retry.cancel();
-    this.#backlog.rewind();
     if (culprit !== undefined) this.#park(culprit, 'rejected', reason.text);
+    this.#rewind();
+  }
+
+  /** What is unanswered is published again from the log, except what is being parked. */
+  #rewind(): void {
+    this.#backlog.rewind();
+    for (const entry of this.#parking.entries) this.#backlog.claim(entry.offset);
   }
 
   #noProgress(scope: 'channel' | 'connection'): void {
-    this.#parts.onEvent('lane-no-progress', {
-      lane: this.name,
-      recycling: scope,
-      inFlight: this.window.size,
-    });
+    const inFlight = this.window.size;
+    this.#parts.onEvent('lane-no-progress', { lane: this.name, recycling: scope, inFlight });
     this.#parts.publisher.recycle(scope, 'no confirm within amqp.confirmTimeoutMs');
   }
 }

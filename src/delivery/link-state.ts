@@ -32,6 +32,6 @@ export class LinkState {
   }
 
   unblocked(): void {
-    this.#why = undefined;
+    if (this.#isOpen) this.#why = undefined;
   }
 }

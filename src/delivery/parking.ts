@@ -1,10 +1,10 @@
-import type { LaneMessage } from '../shared/message.ts';
+import type { Entry } from './entry.ts';
 import type { LaneLog, ParkReason } from './ports.ts';
 
 /** Puts messages of one lane apart. They leave the order of the lane and are kept until somebody decides. */
 export class Parking {
   readonly #log: LaneLog;
-  #underWay = 0;
+  readonly #underWay = new Set<Entry>();
   #parked: number;
 
   constructor(log: LaneLog, parkedBefore: number) {
@@ -14,17 +14,26 @@ export class Parking {
 
   /** Messages on the way to be parked; bounded by the lane, which publishes no further meanwhile. */
   get underWay(): number {
+    return this.#underWay.size;
+  }
+
+  /** What is on the way to be parked. It must not be published meanwhile. */
+  get entries(): Iterable<Entry> {
     return this.#underWay;
   }
 
+  has(entry: Entry): boolean {
+    return this.#underWay.has(entry);
+  }
+
   /** Resolves when the message is durable. */
-  async park(message: LaneMessage, reason: ParkReason, detail: string): Promise<void> {
-    this.#underWay += 1;
+  async park(entry: Entry, reason: ParkReason, detail: string): Promise<void> {
+    this.#underWay.add(entry);
     try {
-      await this.#log.park(message, reason, detail);
+      await this.#log.park(entry.message, reason, detail);
       this.#parked += 1;
     } finally {
-      this.#underWay -= 1;
+      this.#underWay.delete(entry);
     }
   }
 

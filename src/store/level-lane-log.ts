@@ -51,6 +51,8 @@ export class LevelLaneLog implements LaneLog {
   #persistedMark = 0;
   #cleared = 0;
   #clearedSinceCompaction = 0;
+  /** Where damage was found that has been told: a lost link makes the lane read the same records again. */
+  readonly #toldDamage = new Set<number>();
   lowWaterMark = 0;
   endOffset = 0;
 
@@ -179,6 +181,7 @@ export class LevelLaneLog implements LaneLog {
       await db.put(markKey(number), encodeU48(mark));
       this.#persistedMark = mark;
     }
+    for (const offset of this.#toldDamage) if (offset < mark) this.#toldDamage.delete(offset);
     const settled = mark - this.#cleared;
     if (settled === 0 || (!everything && settled < CLEAR_EVERY)) return;
     await db.clear({ gte: recordKey(number, this.#cleared), lt: recordKey(number, mark) });
@@ -229,6 +232,8 @@ export class LevelLaneLog implements LaneLog {
   }
 
   #damage(fromOffset: number, count: number, detail: string): void {
+    if (this.#toldDamage.has(fromOffset)) return;
+    this.#toldDamage.add(fromOffset);
     this.#parts.onDamage({ lane: this.name, fromOffset, count, detail });
   }
 }

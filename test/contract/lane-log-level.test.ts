@@ -75,13 +75,24 @@ test('a damaged and a missing record are counted and skipped, all others are rea
     await db.batch().del(recordKey(1, 3)).del(recordKey(1, 4)).write();
   });
   const store = await openStore(path, (damage) => damages.push(damage));
-  const chunk = await (await store.lane(LANE)).read(0, 10);
+  const damaged = await store.lane(LANE);
+  await damaged.read(0, 10);
+  const chunk = await damaged.read(0, 10); // as after a lost link: the damage is not counted again
   expect(chunk.messages.map(({ message }) => message.seq)).toEqual([1, 3, 6]);
   expect(chunk.nextOffset).toBe(6);
   expect(damages.map(({ fromOffset, count }) => [fromOffset, count])).toEqual([
     [1, 1],
     [3, 2],
   ]);
+});
+
+test('a message that is parked twice is kept once', async () => {
+  const store = await openStore(await tempDir());
+  const log = await store.lane(LANE);
+  await log.park(numbered(1), 'unroutable', 'NO_ROUTE');
+  await log.park(numbered(1), 'unroutable', 'NO_ROUTE');
+  await log.park(numbered(2), 'rejected', 'basic.nack');
+  expect(await store.parkedCount(LANE)).toBe(2);
 });
 
 test('a store in use names the process that holds it', async () => {

@@ -93,9 +93,9 @@ export class FakePublisher implements Publisher {
     this.#answer(index, { kind: 'nacked' });
   }
 
-  /** Returns the oldest in flight as unroutable (basic.return), or the one at `index`. */
-  return(index: number = 0): void {
-    this.#answer(index, { kind: 'returned', replyCode: 312, replyText: 'NO_ROUTE' });
+  /** Returns the oldest in flight (basic.return), or the one at `index`; by default as unroutable. */
+  return(index: number = 0, replyCode: number = 312, replyText: string = 'NO_ROUTE'): void {
+    this.#answer(index, { kind: 'returned', replyCode, replyText });
   }
 
   block(reason: string = 'low on memory'): void {

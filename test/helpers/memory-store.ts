@@ -1,19 +1,14 @@
 import type { LaneLog, LogChunk, ParkReason, StoredMessage } from '../../src/delivery/ports.ts';
 import type { LaneMessage } from '../../src/shared/message.ts';
 
-interface Pending {
-  readonly message: LaneMessage;
-  readonly resolve: (offset: number) => void;
-}
-
 /**
- * A lane's log in memory. With `manual` an append is durable only after `flush`, so that a test decides what a
- * crash would leave.
+ * A lane's log in memory. With `manual` an append and a park are durable only after `flush`, in the order of
+ * the calls, so that a test decides what a crash would leave.
  */
 export class MemoryLaneLog implements LaneLog {
   readonly #manual: boolean;
   readonly #records = new Map<number, LaneMessage>();
-  #pending: Pending[] = [];
+  #pending: (() => void)[] = [];
   readonly parked: { message: LaneMessage; reason: ParkReason; detail: string }[] = [];
   lowWaterMark = 0;
   endOffset = 0;
@@ -25,19 +20,21 @@ export class MemoryLaneLog implements LaneLog {
 
   append(message: LaneMessage): Promise<number> {
     this.appendsTotal += 1;
-    return new Promise((resolve) => {
-      this.#pending.push({ message, resolve });
-      if (!this.#manual) queueMicrotask(() => this.flush());
+    return this.#write(() => {
+      this.#records.set(this.endOffset, message);
+      this.endOffset += 1;
+      return this.endOffset - 1;
     });
   }
 
-  /** Makes the first `count` appends durable. */
+  /** Makes the first `count` of what is on the way durable. */
   flush(count: number = this.#pending.length): void {
-    for (const { message, resolve } of this.#pending.splice(0, count)) {
-      this.#records.set(this.endOffset, message);
-      resolve(this.endOffset);
-      this.endOffset += 1;
-    }
+    for (const write of this.#pending.splice(0, count)) write();
+  }
+
+  /** The disk loses this record. */
+  damage(offset: number): void {
+    this.#records.delete(offset);
   }
 
   /** What a start after a crash finds. */
@@ -82,7 +79,16 @@ export class MemoryLaneLog implements LaneLog {
     return moved.length;
   }
 
-  async park(message: LaneMessage, reason: ParkReason, detail: string): Promise<void> {
-    this.parked.push({ message, reason, detail });
+  park(message: LaneMessage, reason: ParkReason, detail: string): Promise<void> {
+    return this.#write(() => {
+      this.parked.push({ message, reason, detail });
+    });
+  }
+
+  #write<T>(write: () => T): Promise<T> {
+    return new Promise((resolve) => {
+      this.#pending.push(() => resolve(write()));
+      if (!this.#manual) queueMicrotask(() => this.flush());
+    });
   }
 }
