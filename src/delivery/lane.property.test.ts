@@ -30,7 +30,7 @@ const ORDERLY = [
   'advance',
   'crash',
 ] as const;
-const REFUSALS = ['nack', 'return'] as const;
+const REFUSALS = ['nack', 'return', 'refuse'] as const;
 const WINDOW = 4;
 
 beforeEach(() => {
@@ -45,7 +45,7 @@ afterEach(() => {
 /** A lane with its surroundings in the hands of the test. Messages are numbered in order of arrival. */
 class World {
   readonly mode: 'adaptive' | 'disk-first';
-  log = new MemoryLaneLog({ manual: true });
+  log = new MemoryLaneLog({ manual: true, slowReads: true });
   publisher = new FakePublisher();
   lane: Lane;
   epoch = 1;
@@ -108,7 +108,7 @@ class World {
     const at = count === 0 ? 0 : amount % count;
     if (kind === 'accept') for (let n = 0; n <= amount % 5; n += 1) this.#accept();
     else if (kind === 'flush') this.log.flush(amount);
-    else if (kind === 'crash') this.#crash();
+    else if (kind === 'crash') this.#crash(amount % 4);
     else if (kind === 'open' && !publisher.isOpen) publisher.open();
     else if (kind === 'close' && publisher.isOpen) {
       publisher.close({ scope: amount % 2 === 0 ? 'channel' : 'connection', text: 'test' });
@@ -117,6 +117,9 @@ class World {
     else if (kind === 'confirm' && count > 0) this.#confirm(at);
     else if (kind === 'nack' && count > 0) publisher.nack(at);
     else if (kind === 'return' && count > 0) publisher.return(at);
+    else if (kind === 'refuse' && publisher.isOpen) {
+      publisher.close({ scope: 'channel', replyCode: 406, text: 'test' });
+    }
   }
 
   #accept(): void {
@@ -134,9 +137,9 @@ class World {
     this.publisher.confirmAt(index);
   }
 
-  #crash(): void {
+  #crash(markBehind: number): void {
     void this.lane.stop(AbortSignal.abort()); // only its timers: the log it has is not looked at any more
-    this.log = this.log.reopened();
+    this.log = this.log.reopened(markBehind);
     this.publisher = new FakePublisher();
     this.#publishedBefore = 0;
     this.epoch += 1;

@@ -1,12 +1,16 @@
 import type { LaneLog, LogChunk, ParkReason, StoredMessage } from '../../src/delivery/ports.ts';
 import type { LaneMessage } from '../../src/shared/message.ts';
 
+const SLOW_READ_MS = 30;
+const SLOW_READ_COUNT = 3;
+
 /**
  * A lane's log in memory. With `manual` an append and a park are durable only after `flush`, in the order of
  * the calls, so that a test decides what a crash would leave.
  */
 export class MemoryLaneLog implements LaneLog {
   readonly #manual: boolean;
+  readonly #slowReads: boolean;
   readonly #records = new Map<number, LaneMessage>();
   #pending: (() => void)[] = [];
   readonly parked: { message: LaneMessage; reason: ParkReason; detail: string }[] = [];
@@ -14,8 +18,10 @@ export class MemoryLaneLog implements LaneLog {
   endOffset = 0;
   appendsTotal = 0;
 
-  constructor(options: { manual?: boolean } = {}) {
+  /** With `slowReads` a read takes 30 ms and brings three records at most. */
+  constructor(options: { manual?: boolean; slowReads?: boolean } = {}) {
     this.#manual = options.manual ?? false;
+    this.#slowReads = options.slowReads ?? false;
   }
 
   append(message: LaneMessage): Promise<number> {
@@ -37,12 +43,12 @@ export class MemoryLaneLog implements LaneLog {
     this.#records.delete(offset);
   }
 
-  /** What a start after a crash finds. */
-  reopened(): MemoryLaneLog {
-    const next = new MemoryLaneLog({ manual: this.#manual });
+  /** What a start after a crash finds. The low-water mark may be older by `markBehind` messages. */
+  reopened(markBehind: number = 0): MemoryLaneLog {
+    const next = new MemoryLaneLog({ manual: this.#manual, slowReads: this.#slowReads });
     for (const [offset, message] of this.#records) next.#records.set(offset, message);
     next.parked.push(...this.parked);
-    next.lowWaterMark = this.lowWaterMark;
+    next.lowWaterMark = Math.max(0, this.lowWaterMark - markBehind);
     next.endOffset = this.endOffset;
     return next;
   }
@@ -55,13 +61,15 @@ export class MemoryLaneLog implements LaneLog {
 
   async read(offset: number, maxCount: number): Promise<LogChunk> {
     const messages: StoredMessage[] = [];
+    const limit = this.#slowReads ? Math.min(maxCount, SLOW_READ_COUNT) : maxCount;
     let at = offset;
-    while (at < this.endOffset && messages.length < maxCount) {
+    while (at < this.endOffset && messages.length < limit) {
       const message = this.#records.get(at);
       if (message !== undefined)
         messages.push({ offset: at, message: { ...message, fromStore: true } });
       at += 1;
     }
+    if (this.#slowReads) await new Promise((resolve) => setTimeout(resolve, SLOW_READ_MS));
     return { messages, nextOffset: at };
   }
 
