@@ -8,9 +8,9 @@ import { errorText, GatewayError } from '../shared/errors.ts';
 import { VERSION } from './version.ts';
 
 /** Exit codes of the command, as documented in the README. */
-export const EXIT_OK = 0;
-export const EXIT_FAILED = 1;
-export const EXIT_CONFIG = 2;
+const EXIT_OK = 0;
+const EXIT_FAILED = 1;
+const EXIT_CONFIG = 2;
 
 /**
  * `tidegate run`: runs the gateway until SIGTERM or SIGINT.

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
-import { errorText, GatewayError } from '../shared/errors.ts';
+import { listenFailure } from '../shared/listen-failure.ts';
 
 /** Where to listen. Port 0 takes any free one. */
 export interface ListenerAddress {
@@ -8,13 +8,8 @@ export interface ListenerAddress {
   readonly port: number;
 }
 
-const ADVICE: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another process has that port: stop it, or set another port',
-  EACCES:
-    'this user may not use that port: take one from 1024 on, or allow it (CAP_NET_BIND_SERVICE)',
-  EADDRNOTAVAIL: 'this machine has no such address: set the host to one of its own, or to 0.0.0.0',
-  ENOTFOUND: 'the host name is unknown: set the host to an address of this machine',
-};
+/** How the listener is called when it cannot be opened. */
+const LISTENER = { name: 'MQTT', place: '`mqtt.listeners` in the config' };
 
 /** One listening TCP socket for MQTT. */
 export class Listener {
@@ -33,7 +28,7 @@ export class Listener {
       this.#server.listen(this.#configured.port, this.#configured.host);
       await once(this.#server, 'listening');
     } catch (error) {
-      throw listenFailure(this.#configured, error);
+      throw listenFailure({ ...LISTENER, ...this.#configured }, error);
     }
   }
 
@@ -48,12 +43,4 @@ export class Listener {
   close(): void {
     if (this.#server.listening) this.#server.close();
   }
-}
-
-function listenFailure({ host, port }: ListenerAddress, cause: unknown): GatewayError {
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
-  const advice = ADVICE[code] ?? errorText(cause);
-  const at = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-  const text = `The MQTT listener cannot use ${at} because ${advice} (\`mqtt.listeners\` in the config).`;
-  return new GatewayError('LISTENER_FAILED', text, cause);
 }

@@ -1,15 +1,18 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { GatewayError } from '../shared/errors.ts';
+import { listenFailure } from '../shared/listen-failure.ts';
 import { answerRequest } from './admin-dispatch.ts';
 import type { AdminResponse, AdminRoutes } from './admin-routes.ts';
-import { listenFailure } from './listen-failure.ts';
 import type { Log } from './log.ts';
 
 /** Probes, a scraper and some browsers: more are a fault or an attack, and each costs memory. */
 const MAX_CONNECTIONS = 64;
 /** A request line and a browser's headers are far smaller. */
 const MAX_HEADER_BYTES = 8 * 1024;
+
+/** How the listener is called when it cannot be opened. */
+const LISTENER = { name: 'admin', place: 'section `admin` of the config' };
 
 /** How long a peer may take, in ms. */
 export interface AdminTimeouts {
@@ -63,7 +66,7 @@ export class AdminServer {
     const server = this.#createServer();
     const { host, port } = this.#options;
     await new Promise<void>((resolve, reject) => {
-      server.once('error', (error) => reject(listenFailure('admin', host, port, error)));
+      server.once('error', (error) => reject(listenFailure({ ...LISTENER, host, port }, error)));
       server.listen(port, host, resolve);
     });
     server.removeAllListeners('error');

@@ -1,4 +1,4 @@
-import { errorText, GatewayError } from '../shared/errors.ts';
+import { errorText, GatewayError } from './errors.ts';
 
 /** What to do about each way a listener can fail to start. */
 const ADVICE: Readonly<Record<string, string>> = {
@@ -9,19 +9,22 @@ const ADVICE: Readonly<Record<string, string>> = {
   ENOTFOUND: 'the host name is unknown: set the host to an address of this machine',
 };
 
+/** A listener as the config has it. */
+export interface FailedListener {
+  /** As people call it: `MQTT`, `admin`. */
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+  /** Where it stands in the config, to be read after the advice. */
+  readonly place: string;
+}
+
 /** The error for a listener that could not start, as one sentence that says what to do. */
-export function listenFailure(
-  section: string,
-  host: string,
-  port: number,
-  cause: unknown,
-): GatewayError {
+export function listenFailure(listener: FailedListener, cause: unknown): GatewayError {
+  const { name, host, port, place } = listener;
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
   const advice = ADVICE[code] ?? errorText(cause);
   const at = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-  return new GatewayError(
-    'LISTENER_FAILED',
-    `The ${section} listener cannot use ${at} because ${advice} (section \`${section}\` of the config).`,
-    cause,
-  );
+  const text = `The ${name} listener cannot use ${at} because ${advice} (${place}).`;
+  return new GatewayError('LISTENER_FAILED', text, cause);
 }
