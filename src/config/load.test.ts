@@ -39,7 +39,7 @@ test('Without a file the config is the defaults', () => {
     ballastBytes: 8 * 1024 ** 2,
   });
   expect(config.amqp.urls).toEqual(['amqp://guest:guest@127.0.0.1:5672']);
-  expect(config.delivery).toEqual({
+  expect(config.delivery).toMatchObject({
     mode: 'adaptive',
     spillAfterMs: 250,
     directAfterMs: 1000,

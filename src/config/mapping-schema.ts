@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { choice, type Shape, shortString } from './fields.ts';
-import type { ExchangeConfig, MappingConfig, QueueConfig } from './types.ts';
+import { limitsSchema, whenFullSchema } from './limits-schema.ts';
+import type { ExchangeConfig, GapsConfig, MappingConfig, QueueConfig } from './types.ts';
 
 const exchangeSchema: z.ZodType<ExchangeConfig> = z.strictObject({
   name: shortString({ description: 'Name of the exchange' }),
@@ -34,6 +35,7 @@ const mappingSchema: z.ZodType<MappingConfig> = z.strictObject({
   name: z
     .string()
     .regex(/^[a-z0-9._-]{1,64}$/, 'expected 1 to 64 of the characters a-z 0-9 . _ -')
+    .refine((name) => !name.startsWith('tidegate.'), 'names with `tidegate.` are the own lanes')
     .meta({ description: 'Name of the mapping and of its lane; part of every message-id' }),
   filter: z.string().min(1).max(1024).meta({
     description:
@@ -58,7 +60,23 @@ const mappingSchema: z.ZodType<MappingConfig> = z.strictObject({
     'What becomes of a message the broker refused (basic.nack)',
     failureActions,
   ).default('retry'),
+  limits: z.exactOptional(limitsSchema),
+  whenFull: z.exactOptional(whenFullSchema),
 } satisfies Shape<MappingConfig>);
+
+const GAPS = 'tidegate.gaps';
+
+/** Schema of `gaps`, the route of the gap manifest. */
+export const gapsSchema: z.ZodType<GapsConfig> = z.strictObject({
+  exchange: exchangeSchema
+    .prefault({ name: GAPS })
+    .meta({ description: 'Where the gap manifest is published, with key `lane.reason`' }),
+  queues: z
+    .array(queueSchema)
+    .max(100)
+    .prefault([{ name: GAPS }])
+    .meta({ description: 'Queues to declare and to bind for it' }),
+} satisfies Shape<GapsConfig>);
 
 const defaultMapping = {
   name: 'telemetry',

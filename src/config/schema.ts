@@ -1,7 +1,8 @@
 import { hostname } from 'node:os';
 import { z } from 'zod';
 import { bytes, choice, count, DAY_MS, durationMs, host, port, type Shape } from './fields.ts';
-import { mappingsSchema } from './mapping-schema.ts';
+import { backfillSchema, limitsSchema, whenFullSchema } from './limits-schema.ts';
+import { gapsSchema, mappingsSchema } from './mapping-schema.ts';
 import type {
   AdminConfig,
   AmqpConfig,
@@ -105,7 +106,7 @@ const storeSchema: z.ZodType<StoreConfig> = z.strictObject({
     .meta({ description: 'Folder of the store; relative to the working directory' }),
   maxBytes: bytes({
     description:
-      'Largest size of the store on disk, over all lanes; when it is reached PUBACKs are held back',
+      'Largest size of the store on disk, over all lanes; when it is reached each lane does as its `whenFull` says',
     min: 16 * MIB_BYTES,
     max: 16 * TIB_BYTES,
   }).prefault('2GiB'),
@@ -201,6 +202,15 @@ const deliverySchema: z.ZodType<DeliveryConfig> = z.strictObject({
     max: DAY_MS,
   }).default(1000),
   window: windowSchema.prefault({}),
+  limits: limitsSchema.prefault({}),
+  whenFull: whenFullSchema.default('block'),
+  backfill: backfillSchema.prefault({}),
+  parkedRetryMs: durationMs({
+    description:
+      'Time between two attempts with the oldest message parked as unroutable; when it gets through, all of them follow',
+    min: 100,
+    max: DAY_MS,
+  }).default(60_000),
 } satisfies Shape<DeliveryConfig>);
 
 const adminSchema: z.ZodType<AdminConfig> = z.strictObject({
@@ -240,6 +250,7 @@ export const configSchema: z.ZodType<Config> = z.strictObject({
   amqp: amqpSchema.prefault({}),
   delivery: deliverySchema.prefault({}),
   mappings: mappingsSchema,
+  gaps: gapsSchema.prefault({}),
   admin: adminSchema.prefault({}),
   log: logSchema.prefault({}),
   shutdown: shutdownSchema.prefault({}),

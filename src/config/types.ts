@@ -57,12 +57,35 @@ export interface WindowConfig {
   readonly maxBytes: number;
 }
 
+/** How much one lane may hold in the store; an absent limit is none. */
+export interface LimitsConfig {
+  readonly maxMessages?: number;
+  readonly maxBytes?: number;
+  readonly maxAgeMs?: number;
+}
+
+/** What becomes of a message for which its lane or the store has no room. */
+export type WhenFull = 'block' | 'reject' | 'drop-oldest' | 'drop-newest';
+
+/** How fast a lane catches up, so that a site that was cut off for a day floods nobody. */
+export interface BackfillConfig {
+  readonly maxInFlightMessages: number;
+  readonly targetConfirmMs: number;
+  readonly maxStartDelayMs: number;
+  readonly maxMessagesPerSecond?: number;
+  readonly maxBytesPerSecond?: number;
+}
+
 /** How messages become safe and reach the broker. */
 export interface DeliveryConfig {
   readonly mode: DeliveryMode;
   readonly spillAfterMs: number;
   readonly directAfterMs: number;
   readonly window: WindowConfig;
+  readonly limits: LimitsConfig;
+  readonly whenFull: WhenFull;
+  readonly backfill: BackfillConfig;
+  readonly parkedRetryMs: number;
 }
 
 /** Exchange types of AMQP 0-9-1 §3.1.3. */
@@ -102,6 +125,16 @@ export interface MappingConfig {
   readonly queues: readonly QueueConfig[];
   readonly onUnroutable: FailureAction;
   readonly onReject: FailureAction;
+  /** Absent means `delivery.limits`. */
+  readonly limits?: LimitsConfig;
+  /** Absent means `delivery.whenFull`. */
+  readonly whenFull?: WhenFull;
+}
+
+/** Where the gap manifest is published. */
+export interface GapsConfig {
+  readonly exchange: ExchangeConfig;
+  readonly queues: readonly QueueConfig[];
 }
 
 /** The HTTP server for health, metrics, status and parked messages. */
@@ -132,6 +165,7 @@ export interface Config {
   readonly amqp: AmqpConfig;
   readonly delivery: DeliveryConfig;
   readonly mappings: readonly MappingConfig[];
+  readonly gaps: GapsConfig;
   readonly admin: AdminConfig;
   readonly log: LogConfig;
   readonly shutdown: ShutdownConfig;

@@ -11,6 +11,8 @@ export interface Entry {
   inFlight: boolean;
   /** Settled before its append was durable: the offset is settled as soon as it is known. */
   settled: boolean;
+  /** It counts as held by the store (see Retention). */
+  held: boolean;
   publishedAtMs: number;
   /** Tells the MQTT side that the message is safe. Nothing to tell for one that came from the log. */
   readonly safe: () => void;
@@ -32,6 +34,7 @@ export function arrivedEntry(
     stored: false,
     inFlight: false,
     settled: false,
+    held: false,
     publishedAtMs: 0,
     safe,
     unsafe,
@@ -46,6 +49,7 @@ export function storedEntry(offset: number, message: LaneMessage): Entry {
     stored: true,
     inFlight: false,
     settled: false,
+    held: true,
     publishedAtMs: 0,
     safe: nothingToTell,
     unsafe: nothingToTell,

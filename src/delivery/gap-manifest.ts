@@ -1,0 +1,128 @@
+/** Why messages that were numbered will never come. */
+export type GapReason =
+  /** No room, and `whenFull` said to give one up. */
+  | 'full'
+  /** Older than `maxAgeMs`. */
+  | 'expired'
+  /** The store lost them. */
+  | 'damaged'
+  /** No queue was bound, and `onUnroutable` said to drop. */
+  | 'unroutable'
+  /** The broker refused them, and `onReject` said to drop. */
+  | 'rejected'
+  /** An operator discarded parked messages. */
+  | 'discarded';
+
+/** Messages of one lane that will never come. */
+export interface Gap {
+  readonly lane: string;
+  readonly reason: GapReason;
+  /** How many. Fewer than the range has when only some of it is gone. */
+  readonly count: number;
+  /** Of payload, 0 where it is not known. */
+  readonly bytes: number;
+  /** Where it begins, both ends included; absent where damage left nothing to tell it by. */
+  readonly epoch?: number;
+  readonly fromSeq?: number;
+  readonly toSeq?: number;
+  /** Epoch of `toSeq` when it is another than `epoch`. */
+  readonly toEpoch?: number;
+  readonly detail?: string;
+}
+
+/** A gap that waits to be made durable, and all that wait for it. */
+interface Pending {
+  gap: Gap;
+  readonly waiting: { resolve(): void; reject(error: unknown): void }[];
+}
+
+/**
+ * The account of what will never come. Each gap is an event on a lane of its own, delivered with the same
+ * guarantee as any message; nothing is given up before its gap is safe. While events are on the way to be
+ * safe, gaps that follow each other grow into one, so that a full store does not make an event a message.
+ */
+export class GapManifest {
+  readonly #publish: (routingKey: string, event: object) => Promise<void>;
+  readonly #now: () => number;
+  #pending: Pending[] = [];
+  #isWriting = false;
+  /** Events made. */
+  eventsTotal = 0;
+
+  /** `publish` resolves when the event is safe; `now` is the wall clock in ms since 1970. */
+  constructor(
+    publish: (routingKey: string, event: object) => Promise<void>,
+    now: () => number = Date.now,
+  ) {
+    this.#publish = publish;
+    this.#now = now;
+  }
+
+  /**
+   * Resolves when the gap is named durably: only then may its messages be given up.
+   * @throws {GatewayError} LANE_CLOSED, STORE_CLOSED: it is not named; keep the messages.
+   */
+  record(gap: Gap): Promise<void> {
+    const named = new Promise<void>((resolve, reject) => {
+      const last = this.#pending.findLast((one) => one.gap.lane === gap.lane);
+      const grown = last === undefined ? undefined : joined(last.gap, gap);
+      if (last !== undefined && grown !== undefined) {
+        last.gap = grown;
+        last.waiting.push({ resolve, reject });
+      } else this.#pending.push({ gap, waiting: [{ resolve, reject }] });
+    });
+    if (!this.#isWriting) void this.#write();
+    return named;
+  }
+
+  /** Tells how the run before ended: its last seq of each lane, or that nobody knows. */
+  previousRun(run: {
+    readonly epoch: number;
+    readonly lastSeqs: ReadonlyMap<string, number> | undefined;
+  }): Promise<void> {
+    const { epoch, lastSeqs } = run;
+    this.eventsTotal += 1;
+    return this.#publish('epoch-ended', {
+      event: 'epoch-ended',
+      epoch,
+      clean: lastSeqs !== undefined,
+      ...(lastSeqs === undefined ? {} : { lastSeqs: Object.fromEntries(lastSeqs) }),
+      at: this.#now(),
+    });
+  }
+
+  async #write(): Promise<void> {
+    this.#isWriting = true;
+    await Promise.resolve(); // what is given up within this turn shares the first event
+    while (this.#pending.length > 0) {
+      const batch = this.#pending;
+      this.#pending = [];
+      await Promise.all(batch.map((pending) => this.#tell(pending)));
+    }
+    this.#isWriting = false;
+  }
+
+  async #tell({ gap, waiting }: Pending): Promise<void> {
+    this.eventsTotal += 1;
+    try {
+      await this.#publish(`${gap.lane}.${gap.reason}`, { event: 'gap', ...gap, at: this.#now() });
+      for (const one of waiting) one.resolve();
+    } catch (error) {
+      for (const one of waiting) one.reject(error);
+    }
+  }
+}
+
+/** One gap out of two where the second begins right behind the first. */
+function joined(first: Gap, second: Gap): Gap | undefined {
+  if (first.reason !== second.reason || first.detail !== second.detail) return undefined;
+  if (first.toSeq === undefined || second.toSeq === undefined) return undefined;
+  if (first.epoch !== second.epoch || first.toEpoch !== second.toEpoch) return undefined;
+  if (second.fromSeq !== first.toSeq + 1) return undefined;
+  return {
+    ...first,
+    toSeq: second.toSeq,
+    count: first.count + second.count,
+    bytes: first.bytes + second.bytes,
+  };
+}

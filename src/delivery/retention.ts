@@ -1,0 +1,134 @@
+import type { LimitsConfig, WhenFull } from '../config/types.ts';
+import type { Entry } from './entry.ts';
+
+/** What becomes of a message that would have to be stored. */
+export type Admission = 'store' | 'wait' | 'reject' | 'drop';
+
+/** From this part of a limit on, messages of QoS 0 are shed: the room left is for those that are acknowledged. */
+const QOS0_SHARE = 0.9;
+
+/** What a record takes in the store beside payload, topic name and client id, roughly. */
+const RECORD_OVERHEAD_BYTES = 64;
+
+/**
+ * A clock that was never set says 1970. Stamped before this moment (2020-01-01), a message has no known age
+ * and does not expire.
+ */
+const CLOCK_IS_SET_MS = 1_577_836_800_000;
+
+/** Bytes the message takes in the store, roughly. */
+export function recordBytes({ message }: Entry): number {
+  const { payload, topic, clientId } = message;
+  return payload.length + topic.length + clientId.length + RECORD_OVERHEAD_BYTES;
+}
+
+/**
+ * What happens when the store is full: how much one lane holds, how much it may hold, and what becomes of the
+ * rest.
+ *
+ * A lane is full at one of its own limits, or when the store as a whole is (`store.maxBytes`, the reserve of
+ * the disk). Then `whenFull` decides: hold the PUBACK back, close the device's connection, give up the message,
+ * or give up the oldest ones to make room. Whatever is given up is named in the gap manifest first.
+ */
+export class Retention {
+  readonly #limits: LimitsConfig;
+  readonly #whenFull: WhenFull;
+  readonly #storeFullness: () => number;
+  readonly #now: () => number;
+  #messages: number;
+  #bytes: number;
+
+  /**
+   * `held` is what earlier runs left; its bytes are an estimate. `storeFullness` is 1 when the store is full;
+   * `now` is the wall clock, in ms since 1970.
+   */
+  constructor(parts: {
+    readonly limits: LimitsConfig;
+    readonly whenFull: WhenFull;
+    readonly held: { readonly messages: number; readonly bytes: number };
+    readonly storeFullness: () => number;
+    readonly now: () => number;
+  }) {
+    this.#limits = parts.limits;
+    this.#whenFull = parts.whenFull;
+    this.#messages = parts.held.messages;
+    this.#bytes = parts.held.bytes;
+    this.#storeFullness = parts.storeFullness;
+    this.#now = parts.now;
+  }
+
+  /** Bytes in the store or on the way there, roughly. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Decides about a message that arrived. `store` may call for {@link Retention.mustShed} afterwards. */
+  admit(entry: Entry): Admission {
+    const fullness = this.#fullnessWith(entry);
+    if (entry.message.qos === 0 && fullness > QOS0_SHARE) return 'drop';
+    if (fullness <= 1) return 'store';
+    switch (this.#whenFull) {
+      case 'block':
+        return 'wait';
+      case 'reject':
+        return 'reject';
+      case 'drop-newest':
+        return 'drop';
+      case 'drop-oldest':
+        return 'store';
+    }
+  }
+
+  /** The message goes into the store. */
+  add(entry: Entry): void {
+    if (entry.held) return;
+    entry.held = true;
+    this.#messages += 1;
+    this.#bytes += recordBytes(entry);
+  }
+
+  /** The message is settled, or given up. */
+  remove(entry: Entry): void {
+    if (!entry.held) return;
+    entry.held = false;
+    this.forget(1, recordBytes(entry));
+  }
+
+  /** Messages that cannot be read any more. */
+  forget(messages: number, bytes: number): void {
+    this.#messages = Math.max(0, this.#messages - messages);
+    this.#bytes = this.#messages === 0 ? 0 : Math.max(0, this.#bytes - bytes);
+  }
+
+  /** Why the oldest message that is not in flight has to go, if it has to. */
+  mustShed(oldest: Entry): 'full' | 'expired' | undefined {
+    if (this.#isExpired(oldest)) return 'expired';
+    if (this.#whenFull !== 'drop-oldest') return undefined;
+    return this.#fullness() > 1 ? 'full' : undefined;
+  }
+
+  /** False when nothing can have to go, which saves looking. */
+  get mayHaveToShed(): boolean {
+    if (this.#limits.maxAgeMs !== undefined) return this.#messages > 0;
+    return this.#whenFull === 'drop-oldest' && this.#fullness() > 1;
+  }
+
+  #fullnessWith(entry: Entry): number {
+    return this.#fullness(1, recordBytes(entry));
+  }
+
+  /** 1 at the limit that is reached first. A message that is larger than the limit fits when it is alone. */
+  #fullness(moreMessages: number = 0, moreBytes: number = 0): number {
+    const { maxMessages, maxBytes } = this.#limits;
+    const byCount = maxMessages === undefined ? 0 : (this.#messages + moreMessages) / maxMessages;
+    const byBytes =
+      maxBytes === undefined || this.#messages === 0 ? 0 : (this.#bytes + moreBytes) / maxBytes;
+    return Math.max(byCount, byBytes, this.#storeFullness());
+  }
+
+  #isExpired({ message }: Entry): boolean {
+    const { maxAgeMs } = this.#limits;
+    if (maxAgeMs === undefined || message.receivedAtMs < CLOCK_IS_SET_MS) return false;
+    return this.#now() - message.receivedAtMs > maxAgeMs;
+  }
+}
