@@ -1,7 +1,9 @@
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
+const isSoak = process.env['TIDEGATE_SOAK'] === '1';
+
 const heavy = {
-  testTimeout: 120_000,
+  testTimeout: isSoak ? 3_600_000 : 120_000,
   hookTimeout: 120_000,
   fileParallelism: false,
   globalSetup: ['test/helpers/rabbit-global-setup.ts'],

@@ -45,6 +45,21 @@ export class DeliveryLedger {
   #reordered = 0;
   #confused = 0;
 
+  /** Messages acknowledged so far; cheap, for polling. */
+  get acknowledgedCount(): number {
+    return this.#acknowledged.size;
+  }
+
+  /** Different messages delivered so far; cheap, for polling. */
+  get deliveredCount(): number {
+    return this.#delivered.size;
+  }
+
+  /** Deliveries so far that repeated a message-id; cheap, for polling. */
+  get redeliveredCount(): number {
+    return this.#redelivered;
+  }
+
   /** The device is about to send this message, for the first time or again. */
   attempted(id: string): void {
     this.#attempted.add(id);
@@ -95,7 +110,7 @@ export class DeliveryLedger {
 }
 
 /** The verdict on one line, such as `attempted 10, acknowledged 9, …`. */
-export function format(verdict: LedgerVerdict): string {
+export function format(verdict: Partial<LedgerVerdict>): string {
   return Object.entries(verdict)
     .map(([name, count]) => `${name} ${count}`)
     .join(', ');
