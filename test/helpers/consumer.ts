@@ -39,8 +39,8 @@ export function consumeAll(options: ConsumeOptions): RunningConsumer {
 class Consumer implements RunningConsumer {
   readonly #options: ConsumeOptions;
   readonly #closing = new AbortController();
-  /** Destroys the socket, in whatever state the connection is. */
-  readonly #destroying = new AbortController();
+  /** Destroys the socket of the present attempt, in whatever state the connection is. */
+  #destroying = new AbortController();
   #connection: ChannelModel | undefined;
   #channel: Channel | undefined;
   #running: Promise<void> | undefined;
@@ -77,6 +77,7 @@ class Consumer implements RunningConsumer {
   }
 
   async #consumeOnce(): Promise<void> {
+    this.#destroying = new AbortController(); // sockets that failed keep listening to theirs
     // amqplib hands these to node's socket as they are.
     const socketOptions: SocketOptions & { signal: AbortSignal } = {
       signal: this.#destroying.signal,

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import { type ConsumeMessage, connect } from 'amqplib';
 import { expect, onTestFinished } from 'vitest';
 import { consumeAll, type RunningConsumer } from './consumer.ts';
@@ -19,6 +20,10 @@ export interface SiteOptions {
   readonly amqpUrl: string;
   /** Sections of the config that are not as the site would have them. */
   readonly config?: Readonly<Record<string, object>>;
+  /** Keys of the mapping that are not as the site would have them. */
+  readonly mapping?: object;
+  /** Keys of its queue, likewise. Default a classic queue. */
+  readonly queue?: object;
 }
 
 /** A gateway of one mapping, its uplink that can be cut, and a consumer at the other end of it. */
@@ -60,7 +65,8 @@ export class Site {
           name: LANE,
           filter: 'devices/+device/telemetry/#metric',
           exchange: { name: this.queue, type: 'topic' },
-          queues: [{ name: this.queue, type: 'classic', bindingKey: '#' }],
+          queues: [{ name: this.queue, type: 'classic', bindingKey: '#', ...options.queue }],
+          ...options.mapping,
         },
       ],
     };
@@ -80,6 +86,16 @@ export class Site {
 
   metrics(): Promise<MetricValues> {
     return scrape(this.adminPort);
+  }
+
+  /** Value of `tidegate_lane_NAME` of the one lane, 0 when there is none. */
+  async laneMetric(name: string): Promise<number> {
+    return (await this.metrics()).get(`tidegate_lane_${name}{lane="${LANE}"}`) ?? 0;
+  }
+
+  /** Folder of the gateway's store. */
+  get storeDir(): string {
+    return join(this.#dir, 'store');
   }
 
   /** Consumes what arrives at the broker, past the proxy, until the test ends. */
