@@ -45,11 +45,8 @@ export class Gateway {
     this.#log = log;
     this.#version = version;
     this.#store = new LevelStore(config.store, {
-      onDamage: (damage) => {
-        const lane = this.#lanes.get(damage.lane);
-        if (lane !== undefined) lane.counters.damaged += damage.count;
-        log.error({ event: 'store-damaged', ...damage }, 'stored messages are lost');
-      },
+      onFinding: ({ kind, ...finding }) =>
+        log.error({ event: `store-${kind}`, ...finding }, 'the store is not as it was left'),
       onTrouble: (err) => log.error({ event: 'store-trouble', err }, 'the store cannot be written'),
       onRecovered: () => log.info({ event: 'store-recovered' }, 'the store can be written again'),
     });
@@ -145,6 +142,7 @@ export class Gateway {
     return new MqttServer({
       config: this.#config.mqtt,
       accept: (message) => this.#ingest.accept(message),
+      packetIdStore: this.#store.packetIds,
       observer: {
         received: (qos, bytes) => metrics.received(qos, bytes),
         pubackLatency: (ms) => metrics.pubackLatency(ms),

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { crc32 } from 'node:zlib';
 import type { Client } from 'aedes';
 import type { DeviceMessage } from '../shared/message.ts';
 import type { AedesClient, Done } from './aedes-internals.ts';
@@ -48,14 +48,9 @@ export class AckGate {
     return this.#publishers.get(client)?.queue.pendingBytes ?? 0;
   }
 
-  /** Resolves when the wills so far are safe or refused, or after `limitMs`. */
-  async willsSettled(limitMs: number): Promise<void> {
-    const limit = new AbortController();
-    await Promise.race([
-      Promise.allSettled(this.#pendingWills),
-      delay(limitMs, undefined, { signal: limit.signal }).catch(() => undefined),
-    ]);
-    limit.abort();
+  /** Resolves when the wills so far are safe or refused. */
+  async willsSettled(): Promise<void> {
+    await Promise.allSettled(this.#pendingWills);
   }
 
   /** The hook for aedes. A will comes through it too, when its connection has been closed. */
@@ -108,13 +103,11 @@ export class AckGate {
     packet: Packet,
   ): Promise<void> | undefined {
     const { packetIds, maxInflightQos2 } = this.#options;
-    const packetId = packet.messageId ?? 0;
-    const repeated = packetIds.find(client.id, packetId);
+    const publish = { packetId: packet.messageId ?? 0, fingerprint: fingerprintOf(packet) };
+    const repeated = packetIds.find(client, publish.packetId, publish.fingerprint);
     if (repeated !== undefined) return repeated;
-    if (packetIds.count(client.id) >= maxInflightQos2) return undefined;
-    const safe = this.#accept(client, publisher, packet);
-    packetIds.hold(client.id, packetId, safe);
-    return safe;
+    if (packetIds.isFull(client, maxInflightQos2)) return undefined;
+    return packetIds.hold(client, publish, this.#accept(client, publisher, packet));
   }
 
   #admitWill(client: AedesClient, publisher: Publisher, packet: Packet, done: Done): void {
@@ -130,6 +123,11 @@ export class AckGate {
     this.#options.observer.received?.(packet.qos, packet.payload.length);
     return this.#options.accept(deviceMessage(client.id, publisher.username, packet));
   }
+}
+
+/** A resend has the topic name and payload of the first PUBLISH. */
+function fingerprintOf({ topic, payload }: Packet): number {
+  return crc32(payload, crc32(topic));
 }
 
 function deviceMessage(

@@ -7,6 +7,24 @@ import type { DeviceMessage, QoS } from '../shared/message.ts';
  */
 export type AcceptMessage = (message: DeviceMessage) => Promise<void>;
 
+/** A QoS 2 packet identifier of a persistent session, between PUBREC and PUBREL. */
+export interface HeldPacketId {
+  readonly clientId: string;
+  readonly packetId: number;
+  /** Tells a repeat of its message from another message under the same identifier. */
+  readonly fingerprint: number;
+}
+
+/** Keeps QoS 2 packet identifiers over a restart. Changes become durable in the order of the calls. */
+export interface PacketIdStore {
+  /** All there are. Called once, before the first change. */
+  load(): Promise<readonly HeldPacketId[]>;
+  /** Resolves when it is on disk; rejects only when the store is closed before. */
+  add(held: HeldPacketId): Promise<void>;
+  /** Resolves when these identifiers of the session are off the disk; rejects like `add`. */
+  remove(clientId: string, packetIds: readonly number[]): Promise<void>;
+}
+
 /** Why a connection was refused, or closed for what its peer sent. */
 export type RefusalReason =
   /** `maxConnections` were open. */

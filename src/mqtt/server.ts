@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from 'aedes';
 import { AckGate } from './ack-gate.ts';
 import { type AedesClient, onServerError } from './aedes-internals.ts';
@@ -9,7 +10,7 @@ import { FrameGuard, guardFrames } from './frame-guard.ts';
 import { InboundPacketIds } from './inbound-packet-ids.ts';
 import { Listener, type ListenerAddress } from './listener.ts';
 import { limitOfflineQueues } from './offline-queues.ts';
-import type { AcceptMessage, MqttLog, MqttObserver } from './ports.ts';
+import type { AcceptMessage, MqttLog, MqttObserver, PacketIdStore } from './ports.ts';
 import { ignoreForeignWills, keepPacketIds } from './session-persistence.ts';
 import { SocketReader } from './socket-reader.ts';
 
@@ -34,12 +35,14 @@ export interface MqttServerOptions {
   /** Default: nobody. */
   readonly observer?: MqttObserver;
   readonly log: MqttLog;
+  /** Default: QoS 2 packet identifiers are in memory only. */
+  readonly packetIdStore?: PacketIdStore;
 }
 
 /** Packets a client may send behind its CONNECT before it is answered (MQTT 3.1.1 §3.1.4): more than any device's window. */
 const MAX_PACKETS_BEFORE_CONNACK = 1000;
-/** How long closing waits for the wills of the connections it closes; the store takes them in less. */
-const WILLS_LIMIT_MS = 2000;
+/** How long closing waits for packet identifiers, and for the wills of the connections it closes; the store takes them in less. */
+const CLOSE_WAIT_MS = 2000;
 
 /**
  * The MQTT 3.1.1 server of the devices. A PUBACK or PUBREC leaves it only after `accept` has resolved, those of one
@@ -48,7 +51,7 @@ const WILLS_LIMIT_MS = 2000;
 export class MqttServer {
   readonly #options: MqttServerOptions;
   readonly #observer: MqttObserver;
-  readonly #packetIds = new InboundPacketIds();
+  readonly #packetIds: InboundPacketIds;
   readonly #gate: AckGate;
   readonly #aedes: EmbeddedAedes;
   readonly #readers = new Map<Socket, SocketReader>();
@@ -58,6 +61,7 @@ export class MqttServer {
   constructor(options: MqttServerOptions) {
     this.#options = options;
     this.#observer = options.observer ?? {};
+    this.#packetIds = new InboundPacketIds(options.packetIdStore);
     this.#gate = new AckGate({
       accept: options.accept,
       observer: this.#observer,
@@ -77,6 +81,7 @@ export class MqttServer {
    * @throws {GatewayError} LISTENER_FAILED with what to do about it.
    */
   async start(): Promise<void> {
+    await this.#packetIds.load();
     await this.#aedes.listen();
     const { persistence } = this.#aedes;
     keepPacketIds(persistence, this.#packetIds);
@@ -118,9 +123,12 @@ export class MqttServer {
 
   async #close(): Promise<void> {
     this.stopAccepting();
+    // A PUBREC or PUBCOMP that is due leaves yet.
+    await within(CLOSE_WAIT_MS, this.#packetIds.settled());
     await new Promise<void>((resolve) => this.#aedes.close(resolve));
     await Promise.all([...this.#readers.keys()].map(destroyed));
-    await this.#gate.willsSettled(WILLS_LIMIT_MS);
+    await within(CLOSE_WAIT_MS, this.#gate.willsSettled());
+    await within(CLOSE_WAIT_MS, this.#packetIds.settled());
   }
 
   #createAedes(): EmbeddedAedes {
@@ -191,6 +199,14 @@ export class MqttServer {
       this.#options.log.warn(fields, 'MQTT connection closed');
     }
   }
+}
+
+/** Waits for `done`, but not longer than that. */
+async function within(limitMs: number, done: Promise<void>): Promise<void> {
+  const limit = new AbortController();
+  const tooLate = delay(limitMs, undefined, { signal: limit.signal }).catch(() => undefined);
+  await Promise.race([done, tooLate]);
+  limit.abort();
 }
 
 function destroyed(socket: Socket): Promise<void> {

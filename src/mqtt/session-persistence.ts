@@ -8,17 +8,26 @@ export function keepPacketIds(persistence: AedesPersistence, packetIds: InboundP
     const packetId = packet.messageId ?? 0;
     // aedes asks the same question for PUBLISH (rejected = new) and for PUBREL (resolved = known).
     const isKnown = isPubrel(packet)
-      ? packetIds.awaitsPubrel(client.id, packetId)
-      : !packetIds.claimDelivery(client.id, packetId);
+      ? packetIds.awaitsPubrel(client, packetId)
+      : !packetIds.claimDelivery(client, packetId);
     if (!isKnown) throw new Error('no such packet');
     return packet;
   };
   // The gate holds the identifier already, since before the message was accepted.
   persistence.incomingStorePacket = async () => {};
   persistence.incomingDelPacket = async (client, packet) => {
-    packetIds.release(client.id, packet.messageId ?? 0);
+    try {
+      await packetIds.release(client, packet.messageId ?? 0);
+    } catch (error) {
+      client.conn.destroy(); // aedes sends PUBCOMP after a failure too, and it must not leave
+      throw error;
+    }
   };
-  persistence.cleanIncoming = async (client) => packetIds.forget(client.id);
+  // Called when a CONNECT asks for a clean session, before CONNACK, and again when that connection is closed: by then
+  // the client identifier may be another connection's.
+  persistence.cleanIncoming = async (client) => {
+    if (!client.closed) await packetIds.forget(client.id);
+  };
 }
 
 function isPubrel(packet: { readonly cmd: string }): boolean {

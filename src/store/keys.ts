@@ -9,11 +9,13 @@
  *   30  lane u16  offset u48             record
  *   40  lane u16  epoch u32  seq u48     parked message
  *   50  number u48                       gap of the manifest, not yet delivered
+ *   60  packet id u16  client id (UTF-8) QoS 2 packet identifier → u32 fingerprint of its message
  */
 const LANE_NAME = 0x10;
 const MARK = 0x20;
 const RECORD = 0x30;
 const PARKED = 0x40;
+const PACKET_ID = 0x60;
 
 export const FORMAT_KEY: Buffer = Buffer.from([0x01]);
 export const EPOCH_KEY: Buffer = Buffer.from([0x02]);
@@ -73,6 +75,23 @@ export function parkedKey(lane: number, epoch: number, seq: number): Buffer {
 export function parkedRange(lane: number): { gte: Buffer; lt: Buffer } {
   return { gte: lanePrefixed(PARKED, lane, 0), lt: lanePrefixed(PARKED, lane + 1, 0) };
 }
+
+/** A QoS 2 packet identifier of a session (MQTT 3.1.1 §2.3.1). */
+export function packetIdKey(clientId: string, packetId: number): Buffer {
+  const head = Buffer.from([PACKET_ID, packetId >> 8, packetId & 0xff]);
+  return Buffer.concat([head, Buffer.from(clientId, 'utf8')]);
+}
+
+/** The inverse of {@link packetIdKey}. */
+export function decodePacketIdKey(key: Buffer): { clientId: string; packetId: number } {
+  return { packetId: key.readUInt16BE(1), clientId: key.toString('utf8', 3) };
+}
+
+/** Bounds of all QoS 2 packet identifiers. */
+export const PACKET_ID_RANGE: { readonly gte: Buffer; readonly lt: Buffer } = {
+  gte: Buffer.from([PACKET_ID]),
+  lt: Buffer.from([PACKET_ID + 1]),
+};
 
 export function encodeU48(value: number): Buffer {
   const bytes = Buffer.allocUnsafe(U48_BYTES);

@@ -17,6 +17,7 @@ import {
 } from './keys.ts';
 import { type Damage, LevelLaneLog } from './level-lane-log.ts';
 import { openDatabase, unusableError } from './open.ts';
+import { LevelPacketIds } from './packet-ids.ts';
 
 /** What the store tells of itself. */
 export interface StoreEvents {
@@ -61,6 +62,8 @@ export class LevelStore implements MessageStore {
   #isOpen = false;
   #sizeBytes = 0;
   #writtenAtMeasure = 0;
+  /** QoS 2 packet identifiers of the MQTT sessions. */
+  readonly packetIds: LevelPacketIds;
   epoch = 0;
 
   constructor(
@@ -85,6 +88,7 @@ export class LevelStore implements MessageStore {
       onTrouble: (error) => events.onTrouble(error),
       onRecovered: () => events.onRecovered(),
     });
+    this.packetIds = new LevelPacketIds(this.#db, this.#writer);
   }
 
   get writable(): boolean {
