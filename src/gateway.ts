@@ -54,7 +54,10 @@ export class Gateway {
       ...config.amqp,
       onTrouble: (err) => log.warn({ event: 'amqp-trouble', err }, 'the broker is not reached'),
     });
-    const routes = compileRoutes(config.mappings, { gatewayId: config.gateway.id });
+    const routes = compileRoutes(config.mappings, {
+      gatewayId: config.gateway.id,
+      match: config.routing.match,
+    });
     this.#ingest = new Ingest({
       route: (message) => routes.route(message),
       lanes: this.#lanes,

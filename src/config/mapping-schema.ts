@@ -110,4 +110,6 @@ export const mappingsSchema: z.ZodType<readonly MappingConfig[]> = z
   .max(256)
   .superRefine(refuseTakenNames, { when: (list) => Array.isArray(list.value) })
   .prefault([defaultMapping])
-  .meta({ description: 'Which topics go where; a message goes to every mapping that matches' });
+  .meta({
+    description: 'Which topics go where; see `routing.match` for a message that several match',
+  });

@@ -13,6 +13,7 @@ import type {
   MqttConfig,
   MqttListenerConfig,
   ReconnectConfig,
+  RoutingConfig,
   ShutdownConfig,
   StoreConfig,
   WindowConfig,
@@ -213,6 +214,13 @@ const deliverySchema: z.ZodType<DeliveryConfig> = z.strictObject({
   }).default(60_000),
 } satisfies Shape<DeliveryConfig>);
 
+const routingSchema: z.ZodType<RoutingConfig> = z.strictObject({
+  match: choice(
+    '`all`: a message goes to every mapping that matches its topic; `first`: only to the first of them in the list',
+    ['all', 'first'],
+  ).default('all'),
+} satisfies Shape<RoutingConfig>);
+
 const adminSchema: z.ZodType<AdminConfig> = z.strictObject({
   enabled: z
     .boolean()
@@ -249,6 +257,7 @@ export const configSchema: z.ZodType<Config> = z.strictObject({
   store: storeSchema.prefault({}),
   amqp: amqpSchema.prefault({}),
   delivery: deliverySchema.prefault({}),
+  routing: routingSchema.prefault({}),
   mappings: mappingsSchema,
   gaps: gapsSchema.prefault({}),
   admin: adminSchema.prefault({}),

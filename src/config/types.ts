@@ -131,6 +131,11 @@ export interface MappingConfig {
   readonly whenFull?: WhenFull;
 }
 
+/** Which of the mappings that match a topic get the message. */
+export interface RoutingConfig {
+  readonly match: 'all' | 'first';
+}
+
 /** Where the gap manifest is published. */
 export interface GapsConfig {
   readonly exchange: ExchangeConfig;
@@ -164,6 +169,7 @@ export interface Config {
   readonly store: StoreConfig;
   readonly amqp: AmqpConfig;
   readonly delivery: DeliveryConfig;
+  readonly routing: RoutingConfig;
   readonly mappings: readonly MappingConfig[];
   readonly gaps: GapsConfig;
   readonly admin: AdminConfig;
