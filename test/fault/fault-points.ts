@@ -1,0 +1,59 @@
+import type { InjectedFault } from '../helpers/strace.ts';
+
+/** One way in which writing goes wrong, once or for a while. */
+export interface FaultPoint {
+  readonly name: string;
+  readonly faults: readonly InjectedFault[];
+  /** All calls from the first failing one on fail, until the fault is lifted. */
+  readonly isLasting: boolean;
+}
+
+/** The k-th call fails of each thread that makes so many. What a thread does seldom has small numbers only. */
+interface Sweep {
+  readonly syscall: string;
+  readonly error: string;
+  readonly calls: readonly number[];
+  /** Fails a sync of the log first, so that the call is met while LevelDB is being opened again. */
+  readonly inReopening?: boolean;
+}
+
+const upTo = (last: number): number[] => Array.from({ length: last }, (_, index) => index + 1);
+
+/** What LevelDB does to its log and its table files all the time, and what it does while it opens. */
+const SWEEPS: readonly Sweep[] = [
+  { syscall: 'fdatasync', error: 'EIO', calls: upTo(26) },
+  { syscall: 'write', error: 'EIO', calls: [...upTo(14), 20, 40, 60, 80, 120, 160, 200, 250, 300] },
+  { syscall: 'write', error: 'ENOSPC', calls: [1, 2, 3, 5, 8, 30, 100] },
+  { syscall: 'openat', error: 'EIO', calls: upTo(8) },
+  { syscall: 'openat', error: 'ENOSPC', calls: [1, 3] },
+  { syscall: 'fsync', error: 'EIO', calls: upTo(4) },
+  { syscall: 'unlink', error: 'EIO', calls: upTo(4) },
+  { syscall: 'write', error: 'EIO', calls: upTo(6), inReopening: true },
+  { syscall: 'write', error: 'ENOSPC', calls: [1, 2], inReopening: true },
+  { syscall: 'openat', error: 'EIO', calls: upTo(12), inReopening: true },
+  { syscall: 'openat', error: 'ENOSPC', calls: [2, 5], inReopening: true },
+  { syscall: 'rename', error: 'EIO', calls: upTo(2), inReopening: true },
+  { syscall: 'unlink', error: 'EIO', calls: upTo(2), inReopening: true },
+];
+
+/** All 200 points, in an order that mixes them: neighbours fail different calls. */
+export function allFaultPoints(): FaultPoint[] {
+  return SWEEPS.flatMap((sweep) =>
+    sweep.calls.flatMap((call, index) =>
+      [false, true].map((isLasting) => ({ rank: index, point: pointOf(sweep, call, isLasting) })),
+    ),
+  )
+    .sort((one, other) => one.rank - other.rank)
+    .map(({ point }) => point);
+}
+
+function pointOf({ syscall, error, inReopening }: Sweep, call: number, isLasting: boolean) {
+  const target: InjectedFault = { syscall, error, when: isLasting ? `${call}+` : `${call}` };
+  const first: InjectedFault = { syscall: 'fdatasync', error: 'EIO', when: '1' };
+  const place = inReopening === true ? ' in reopening' : '';
+  return {
+    name: `${syscall} ${error} ${isLasting ? 'from' : 'at'} call ${call}${place}`,
+    faults: inReopening === true ? [first, target] : [target],
+    isLasting,
+  };
+}
