@@ -49,7 +49,12 @@ export interface Publisher {
 }
 
 /** Why a message left its lane's order and waits apart. */
-export type ParkReason = 'unroutable' | 'rejected' | 'routing_key_too_long';
+export type ParkReason =
+  | 'unroutable'
+  | 'rejected'
+  | 'routing_key_too_long'
+  | 'template_failed'
+  | 'property_invalid';
 
 export interface StoredMessage {
   readonly offset: number;
