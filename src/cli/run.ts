@@ -57,10 +57,9 @@ function check(config: Config): { path: (string | number)[]; message: string }[]
     return [];
   } catch (error) {
     const faults = (error as GatewayError).cause as readonly MappingFault[];
-    return faults.map(({ mapping, message }) => {
+    return faults.map(({ mapping, path, message }) => {
       const index = config.mappings.findIndex((one) => one.name === mapping);
-      const [key = 'name'] = message.split(':', 1);
-      return { path: ['mappings', index, key], message: message.slice(key.length + 2) };
+      return { path: ['mappings', index, ...path], message };
     });
   }
 }

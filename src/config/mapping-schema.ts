@@ -1,7 +1,13 @@
 import { z } from 'zod';
 import { choice, type Shape, shortString } from './fields.ts';
 import { limitsSchema, whenFullSchema } from './limits-schema.ts';
-import type { ExchangeConfig, GapsConfig, MappingConfig, QueueConfig } from './types.ts';
+import type {
+  ExchangeConfig,
+  GapsConfig,
+  MappingConfig,
+  PropertiesConfig,
+  QueueConfig,
+} from './types.ts';
 
 const exchangeSchema: z.ZodType<ExchangeConfig> = z.strictObject({
   name: shortString({ description: 'Name of the exchange' }),
@@ -29,6 +35,45 @@ const queueSchema: z.ZodType<QueueConfig> = z.strictObject({
     .meta({ description: 'Further arguments of queue.declare, such as `x-max-length`' }),
 } satisfies Shape<QueueConfig>);
 
+/** Most characters of a template; what it renders is limited on its own. */
+const MAX_TEMPLATE_LENGTH = 1024;
+
+function template(description: string): z.ZodType<string> {
+  return z.string().max(MAX_TEMPLATE_LENGTH).meta({ description });
+}
+
+function numberTemplate(description: string): z.ZodType<string | number> {
+  return z.union([z.string().max(MAX_TEMPLATE_LENGTH), z.number()]).meta({ description });
+}
+
+const propertiesSchema: z.ZodType<PropertiesConfig> = z.strictObject({
+  contentType: z.exactOptional(
+    template(
+      'Template of `content-type`, such as `application/json`; at most 255 bytes, like all text',
+    ),
+  ),
+  contentEncoding: z.exactOptional(template('Template of `content-encoding`, such as `gzip`')),
+  priority: z.exactOptional(numberTemplate('Template of `priority`, from 0 to 255')),
+  expiration: z.exactOptional(
+    numberTemplate('Template of `expiration`, the time to live in a queue in ms, up to 4294967295'),
+  ),
+  type: z.exactOptional(template('Template of `type`')),
+  correlationId: z.exactOptional(template('Template of `correlation-id`')),
+  replyTo: z.exactOptional(template('Template of `reply-to`')),
+} satisfies Shape<PropertiesConfig>);
+
+/** A record has to fit into an AMQP frame with all its headers. */
+const MAX_HEADERS = 64;
+
+const headersSchema: z.ZodType<Readonly<Record<string, string | number | boolean>>> = z
+  .record(z.string(), z.union([z.string().max(MAX_TEMPLATE_LENGTH), z.number(), z.boolean()]))
+  .refine((headers) => Object.keys(headers).length <= MAX_HEADERS, {
+    error: `expected at most ${MAX_HEADERS} headers`,
+  })
+  .meta({
+    description: `Headers by name: a template, or a number or boolean; \`\${json:…}\` alone keeps the type it has in the payload`,
+  });
+
 const failureActions = ['park', 'retry', 'drop'] as const;
 
 const mappingSchema: z.ZodType<MappingConfig> = z.strictObject({
@@ -43,10 +88,14 @@ const mappingSchema: z.ZodType<MappingConfig> = z.strictObject({
   }),
   exchange: exchangeSchema.meta({ description: 'Where the messages are published' }),
   routingKey: z.exactOptional(
-    z.string().max(1024).meta({
+    z.string().max(MAX_TEMPLATE_LENGTH).meta({
       description: `Template of the routing key, such as \`\${device}.\${metric}\`; without it, the topic name with '/' and '.' swapped`,
     }),
   ),
+  properties: z.exactOptional(
+    propertiesSchema.meta({ description: 'Basic properties of the messages, as templates' }),
+  ),
+  headers: z.exactOptional(headersSchema),
   queues: z
     .array(queueSchema)
     .max(100)

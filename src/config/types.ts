@@ -127,6 +127,17 @@ export interface MappingConfig {
   readonly onReject: FailureAction;
   /** Absent means `delivery.limits`. */
   readonly limits?: LimitsConfig;
+/** Templates of the basic properties of a mapping's messages; absent ones are not set. */
+export interface PropertiesConfig {
+  readonly contentType?: string;
+  readonly contentEncoding?: string;
+  readonly priority?: string | number;
+  readonly expiration?: string | number;
+  readonly type?: string;
+  readonly correlationId?: string;
+  readonly replyTo?: string;
+}
+
   /** Absent means `delivery.whenFull`. */
   readonly whenFull?: WhenFull;
 }
@@ -137,6 +148,9 @@ export interface RoutingConfig {
 }
 
 /** Where the gap manifest is published. */
+  readonly properties?: PropertiesConfig;
+  /** By name: a template, or a number or boolean as it is. */
+  readonly headers?: Readonly<Record<string, string | number | boolean>>;
 export interface GapsConfig {
   readonly exchange: ExchangeConfig;
   readonly queues: readonly QueueConfig[];

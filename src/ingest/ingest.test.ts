@@ -1,21 +1,23 @@
 import { expect, test } from 'vitest';
 import type { Route } from '../mapping/route-table.ts';
-import type { DeviceMessage } from '../shared/message.ts';
+import type { DeviceMessage, MappedMessage } from '../shared/message.ts';
 import { Ingest, type IngestLane } from './ingest.ts';
 
 /** A lane whose messages become safe when the test says so. */
 class HeldLane implements IngestLane {
   readonly keys: string[] = [];
+  readonly messages: MappedMessage[] = [];
   readonly parked: string[] = [];
   readonly makeSafe: (() => void)[] = [];
 
-  accept(_message: DeviceMessage, routingKey: string): Promise<void> {
+  accept(message: MappedMessage, routingKey: string): Promise<void> {
+    this.messages.push(message);
     this.keys.push(routingKey);
     return new Promise((resolve) => this.makeSafe.push(resolve));
   }
 
-  async park(_message: DeviceMessage, reason: string): Promise<void> {
-    this.parked.push(reason);
+  async park(_message: DeviceMessage, reason: string, detail: string): Promise<void> {
+    this.parked.push(`${reason} ${detail}`);
   }
 }
 
@@ -67,7 +69,7 @@ test('a payload over the limit is acknowledged, counted and not passed on', asyn
   expect(lanes.one.keys).toEqual([]);
 });
 
-test('a routing key that AMQP cannot carry is parked, a template that cannot be rendered is counted', async () => {
+test('what cannot be published as its mapping says is parked with the reason', async () => {
   const tooLong = { ok: false, reason: 'routing_key_too_long', detail: '300 bytes' } as const;
   const failed = { ok: false, reason: 'template_failed', detail: 'no field' } as const;
   const { ingest, lanes } = create([
@@ -75,8 +77,19 @@ test('a routing key that AMQP cannot carry is parked, a template that cannot be 
     { lane: 'two', key: failed },
   ]);
   await ingest.accept(message(1));
-  expect(lanes.one.parked).toEqual(['routing_key_too_long']);
-  expect(ingest.stats().refusedTotal).toMatchObject({ template_failed: 1 });
+  expect(lanes.one.parked).toEqual(['routing_key_too_long 300 bytes']);
+  expect(lanes.two.parked).toEqual(['template_failed no field']);
+});
+
+test('a lane gets the properties that its mapping sets, and no other does', async () => {
+  const amqp = { type: 'reading', headers: { kind: 1 } };
+  const { ingest, lanes } = create([{ ...to('one'), properties: amqp }, to('two')]);
+  const sent = message(1);
+  const accepted = ingest.accept(sent);
+  expect(lanes.one.messages).toEqual([{ ...sent, amqp }]);
+  expect(lanes.two.messages).toEqual([sent]);
+  for (const lane of [lanes.one, lanes.two]) lane.makeSafe[0]?.();
+  await accepted;
 });
 
 test('what would be too much in memory is refused without being acknowledged', async () => {

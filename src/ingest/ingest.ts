@@ -1,12 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ParkReason } from '../delivery/ports.ts';
 import type { Route } from '../mapping/route-table.ts';
 import { GatewayError } from '../shared/errors.ts';
-import type { DeviceMessage } from '../shared/message.ts';
+import type { DeviceMessage, MappedMessage } from '../shared/message.ts';
 
 /** What ingest needs of a lane. */
 export interface IngestLane {
-  accept(message: DeviceMessage, routingKey: string): Promise<void>;
-  park(message: DeviceMessage, reason: 'routing_key_too_long', detail: string): Promise<void>;
+  accept(message: MappedMessage, routingKey: string): Promise<void>;
+  park(message: DeviceMessage, reason: ParkReason, detail: string): Promise<void>;
 }
 
 export interface IngestParts {
@@ -18,7 +19,7 @@ export interface IngestParts {
 }
 
 /** Why a message was acknowledged and not passed on, or its connection closed. */
-type RefusalReason = 'payload_too_large' | 'template_failed' | 'overloaded';
+type RefusalReason = 'payload_too_large' | 'overloaded';
 
 const IDLE_CHECK_MS = 5;
 
@@ -37,7 +38,6 @@ export class Ingest {
   #unmatched = 0;
   readonly #refused: Record<RefusalReason, number> = {
     payload_too_large: 0,
-    template_failed: 0,
     overloaded: 0,
   };
 
@@ -89,9 +89,10 @@ export class Ingest {
   #hand(message: DeviceMessage, route: Route): Promise<void> {
     const lane = this.#parts.lanes.get(route.lane);
     if (lane === undefined) throw new Error(`No lane is named ${route.lane}.`);
-    if (route.key.ok) return lane.accept(message, route.key.routingKey);
-    if (route.key.reason === 'template_failed') return this.#refuse('template_failed');
-    return lane.park(message, route.key.reason, route.key.detail);
+    const { key, properties } = route;
+    if (!key.ok) return lane.park(message, key.reason, key.detail);
+    const mapped = properties === undefined ? message : { ...message, amqp: properties };
+    return lane.accept(mapped, key.routingKey);
   }
 
   #refuse(reason: RefusalReason): Promise<void> {

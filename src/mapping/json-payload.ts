@@ -1,6 +1,6 @@
-/** The text at a path, or why there is none. */
-export type JsonText =
-  | { readonly ok: true; readonly text: string }
+/** The scalar at a path, or why there is none. */
+export type JsonScalar =
+  | { readonly ok: true; readonly value: string | number | boolean }
   | { readonly ok: false; readonly detail: string };
 
 type Parsed =
@@ -20,11 +20,11 @@ export class JsonPayload {
   }
 
   /**
-   * The string, number or boolean at `path`, as text. Array elements go by index. Fails for a field that is
-   * missing, null, an object or an array, and for what text cannot carry exactly: an integer beyond 2^53,
-   * of which JSON.parse has already lost digits, and half a surrogate pair.
+   * The string, number or boolean at `path`. Array elements go by index. Fails for a field that is missing,
+   * null, an object or an array, and for what cannot be passed on exactly: an integer beyond 2^53, of which
+   * JSON.parse has already lost digits, and half a surrogate pair.
    */
-  read(path: readonly string[]): JsonText {
+  read(path: readonly string[]): JsonScalar {
     this.#parsed ??= parse(this.#payload);
     if (!this.#parsed.ok) return this.#parsed;
     let value = this.#parsed.value;
@@ -32,7 +32,7 @@ export class JsonPayload {
       if (!hasField(value, field)) return failure(path, 'is missing');
       value = value[field];
     }
-    return textOf(value, path);
+    return scalarOf(value, path);
   }
 }
 
@@ -50,23 +50,23 @@ function hasField(value: unknown, field: string): value is Readonly<Record<strin
   return !Array.isArray(value) || field !== 'length';
 }
 
-function textOf(value: unknown, path: readonly string[]): JsonText {
+function scalarOf(value: unknown, path: readonly string[]): JsonScalar {
   switch (typeof value) {
     case 'string':
       return /\p{Surrogate}/u.test(value)
         ? failure(path, 'holds half a surrogate pair')
-        : { ok: true, text: value };
+        : { ok: true, value };
     case 'number':
       return Number.isInteger(value) && !Number.isSafeInteger(value)
         ? failure(path, 'is an integer beyond 2^53; send it as a string')
-        : { ok: true, text: String(value) };
+        : { ok: true, value };
     case 'boolean':
-      return { ok: true, text: String(value) };
+      return { ok: true, value };
     default:
       return failure(path, value === null ? 'is null' : 'is not a string, number or boolean');
   }
 }
 
-function failure(path: readonly string[], what: string): JsonText {
+function failure(path: readonly string[], what: string): JsonScalar {
   return { ok: false, detail: `json field "${path.join('.')}" ${what}` };
 }

@@ -124,7 +124,7 @@ test('A compile reports all faults of all mappings in one error', () => {
   if (!(thrown instanceof GatewayError)) throw new Error('no GatewayError was thrown');
   expect(thrown.code).toBe('CONFIG_INVALID');
   const faults = thrown.cause as readonly MappingFault[];
-  expect(faults.map(({ mapping: name, message: text }) => [name, text.split(':', 1)[0]])).toEqual([
+  expect(faults.map(({ mapping: name, path }) => [name, ...path])).toEqual([
     ['both', 'filter'],
     ['both', 'routingKey'],
     ['good', 'name'],

@@ -1,21 +1,26 @@
-import type { DeviceMessage } from '../shared/message.ts';
+import type { DeviceMessage, MessageProperties } from '../shared/message.ts';
 import { JsonPayload } from './json-payload.ts';
 import { compileMappings, type Mapping, type RouteSpec } from './mapping.ts';
+import type { RenderedProperties } from './message-properties.ts';
 import { checkRoutingKey, type RoutingKey } from './routing-key.ts';
+import type { RenderInput } from './template.ts';
 import { TopicCache } from './topic-cache.ts';
 import { type Captures, captureLevels } from './topic-filter.ts';
 import { TopicTrie } from './topic-trie.ts';
 
 /**
  * Routes in each of the two generations of the cache: the topics of a large site. Measured at 470 bytes a
- * route, so the two take 4 MB when full (850 bytes and 7 MB with topics of 500 characters).
+ * route, so the two take 4 MB when full (850 bytes and 7 MB with topics of 500 characters). A property or
+ * header of a route counts as one more.
  */
 const CACHED_ROUTES = 4_096;
 
-/** One lane a message goes to, with its AMQP routing key or why it has none. */
+/** One lane a message goes to, with its AMQP routing key, or why it cannot be published there. */
 export interface Route {
   readonly lane: string;
   readonly key: RoutingKey;
+  /** Absent when the mapping sets none. */
+  readonly properties?: MessageProperties;
 }
 
 export interface RouteOptions {
@@ -44,8 +49,16 @@ export function compileRoutes(mappings: readonly RouteSpec[], options: RouteOpti
   return new TrieRouteTable(compileMappings(mappings, options.gatewayId), options);
 }
 
-/** A route that is the same for every message of a topic, or what it takes to render it for each. */
-type Step = { readonly route: Route } | { readonly mapping: Mapping; readonly captures: Captures };
+/** What it takes to render a route for each message of a topic. What the topic alone decides is rendered. */
+interface Pending {
+  readonly mapping: Mapping;
+  readonly captures: Captures;
+  readonly key?: RoutingKey;
+  readonly properties?: RenderedProperties;
+}
+
+/** A route that is the same for every message of a topic, or the way to it. */
+type Step = { readonly route: Route } | Pending;
 
 /** What depends on the topic only: the whole answer, or the steps to it if one needs more than the topic. */
 type Plan = { readonly routes: readonly Route[] } | { readonly steps: readonly Step[] };
@@ -73,7 +86,7 @@ class TrieRouteTable implements RouteTable {
     if ('routes' in plan) return plan.routes;
     const payload = new JsonPayload(message.payload); // one for all mappings: it is parsed once
     return plan.steps.map((step) =>
-      'route' in step ? step.route : renderRoute(step.mapping, step.captures, message, payload),
+      'route' in step ? step.route : renderRoute(step, { message, payload }),
     );
   }
 
@@ -88,12 +101,13 @@ class TrieRouteTable implements RouteTable {
       const mapping = this.#mappings[index];
       if (mapping === undefined) continue;
       const captures = captureLevels(mapping.filter, topicLevels);
-      if (mapping.template.topicOnly) {
-        const route = renderRoute(mapping, captures, message, payload);
+      const pending = pendingOf(mapping, { message, captures, payload });
+      if (mapping.template.topicOnly && mapping.properties?.topicOnly !== false) {
+        const route = renderRoute(pending, { message, payload });
         routes.push(route);
         steps.push({ route });
       } else {
-        steps.push({ mapping, captures });
+        steps.push(pending);
       }
     }
     return routes.length === steps.length ? { routes } : { steps };
@@ -102,18 +116,50 @@ class TrieRouteTable implements RouteTable {
 
 /** A topic that matches nothing takes room too. */
 function weightOf(plan: Plan): number {
-  return Math.max(1, 'routes' in plan ? plan.routes.length : plan.steps.length);
+  const weights =
+    'routes' in plan
+      ? plan.routes.map(weightOfRoute)
+      : plan.steps.map((step) => weightOfStep(step));
+  return Math.max(
+    1,
+    weights.reduce((sum, weight) => sum + weight, 0),
+  );
+}
+
+function weightOfStep(step: Step): number {
+  return 'route' in step ? weightOfRoute(step.route) : 1 + (step.mapping.properties?.count ?? 0);
+}
+
+function weightOfRoute({ properties }: Route): number {
+  if (properties === undefined) return 1;
+  const { headers, ...others } = properties;
+  return 1 + Object.keys(others).length + Object.keys(headers ?? {}).length;
+}
+
+function pendingOf(mapping: Mapping, input: RenderInput): Pending {
+  const { template, properties } = mapping;
+  return {
+    mapping,
+    captures: input.captures,
+    ...(template.topicOnly ? { key: renderKey(mapping, input) } : {}),
+    ...(properties?.topicOnly === true ? { properties: properties.render(input) } : {}),
+  };
 }
 
 function renderRoute(
-  mapping: Mapping,
-  captures: Captures,
-  message: DeviceMessage,
-  payload: JsonPayload,
+  { mapping, captures, ...known }: Pending,
+  of: { readonly message: DeviceMessage; readonly payload: JsonPayload },
 ): Route {
-  const rendered = mapping.template.render({ message, captures, payload });
-  const key: RoutingKey = rendered.ok
-    ? checkRoutingKey(rendered.text)
-    : { ok: false, reason: 'template_failed', detail: rendered.detail };
-  return { lane: mapping.name, key };
+  const input = { ...of, captures };
+  const lane = mapping.name;
+  const key = known.key ?? renderKey(mapping, input);
+  if (!key.ok || mapping.properties === undefined) return { lane, key };
+  const rendered = known.properties ?? mapping.properties.render(input);
+  return rendered.ok ? { lane, key, properties: rendered.properties } : { lane, key: rendered };
+}
+
+function renderKey(mapping: Mapping, input: RenderInput): RoutingKey {
+  const rendered = mapping.template.render(input);
+  if (rendered.ok) return checkRoutingKey(rendered.text);
+  return { ok: false, reason: 'template_failed', detail: `routingKey: ${rendered.detail}` };
 }

@@ -4,14 +4,15 @@ export const MAX_ROUTING_KEY_BYTES = 255;
 /** UTF-8 needs at most this many bytes for one UTF-16 unit (a pair of two units takes four). */
 const MAX_BYTES_PER_UNIT = 3;
 
+/** Why a message cannot be published as its mapping says. */
+export interface Unpublishable {
+  readonly ok: false;
+  readonly reason: 'routing_key_too_long' | 'template_failed' | 'property_invalid';
+  readonly detail: string;
+}
+
 /** A key that AMQP can carry, or why there is none for this message. */
-export type RoutingKey =
-  | { readonly ok: true; readonly routingKey: string }
-  | {
-      readonly ok: false;
-      readonly reason: 'routing_key_too_long' | 'template_failed';
-      readonly detail: string;
-    };
+export type RoutingKey = { readonly ok: true; readonly routingKey: string } | Unpublishable;
 
 /**
  * The default routing key: the topic name with '/' and '.' swapped, so that topic levels become the words

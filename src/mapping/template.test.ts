@@ -164,9 +164,9 @@ test('A payload is parsed only when a template asks, and once', () => {
   const payload = Buffer.from('{"a":"first"}');
   const json = new JsonPayload(payload);
   payload.write('{"a":"later"}');
-  expect(json.read(['a'])).toEqual({ ok: true, text: 'later' });
+  expect(json.read(['a'])).toEqual({ ok: true, value: 'later' });
   payload.write('{"a":"after"}');
-  expect(json.read(['a'])).toEqual({ ok: true, text: 'later' });
+  expect(json.read(['a'])).toEqual({ ok: true, value: 'later' });
 });
 
 test.each([

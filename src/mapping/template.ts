@@ -5,7 +5,7 @@ import { routingKeyOfTopic } from './routing-key.ts';
 import type { Captures } from './topic-filter.ts';
 
 /** What the places of a template are filled from. */
-interface RenderInput {
+export interface RenderInput {
   readonly message: DeviceMessage;
   readonly captures: Captures;
   readonly payload: JsonPayload;
@@ -16,10 +16,16 @@ export type Rendered =
   | { readonly ok: true; readonly text: string }
   | { readonly ok: false; readonly detail: string };
 
-/** A routing key template that can be rendered for any message its filter matches. */
+/** A template that can be rendered for any message its filter matches. */
 export interface Template {
   /** No rendered text is shorter than this, in UTF-8 bytes. */
   readonly fixedBytes: number;
+  /** What is in the text of every message, put together. */
+  readonly fixedText: string;
+  /** True if `fixedText` is the text of every message. */
+  readonly isConstant: boolean;
+  /** The path if the template is one `${json:…}` and nothing else, so that the value may keep its type. */
+  readonly jsonPath?: readonly string[];
   /** True if the text depends on nothing but the topic, so that it may be cached by topic. */
   readonly topicOnly: boolean;
   render(input: RenderInput): Rendered;
@@ -35,9 +41,14 @@ export interface TemplateScope {
   readonly captureNames: readonly string[];
   readonly minTopicBytes: number;
   readonly gatewayId: string;
+  /** False: what comes from the topic is written as it is. Default true, as a routing key needs it. */
+  readonly swapsSeparators?: boolean;
 }
 
 interface Part {
+  /** The text, where it is known before a message is. */
+  readonly fixed?: string;
+  readonly jsonPath?: readonly string[];
   readonly minBytes: number;
   readonly topicOnly: boolean;
   /** The text of this part, or the reason why there is none. */
@@ -51,13 +62,14 @@ const PLACE = /\$\$\{|\$\{([^}]*)\}|\$\{/g;
 const NO_USERNAME = { detail: 'the client has given no username' };
 
 /**
- * Compiles a routing key template: text with `${name}` for a capture of the filter, `${topic}`, `${client}`,
+ * Compiles a template: text with `${name}` for a capture of the filter, `${topic}`, `${client}`,
  * `${username}`, `${gateway}`, `${receivedAt}` (ms since 1970) and `${json:path.to.field}` of the JSON
  * payload; `$${` stands for the text `${`.
  *
  * What comes from the topic, `${topic}` and captures, is written with '/' and '.' swapped as in the default
  * routing key: `${device}.${metric}` gives `dev.a.b` for the metric `a/b`, and a dot inside a level becomes
- * '/', so that it does not split a word. Everything else is written as it is.
+ * '/', so that it does not split a word. Everything else is written as it is, and so is the topic where
+ * `swapsSeparators` is false.
  *
  * A message without the username or the JSON field that the template names fails to render, by value.
  */
@@ -78,8 +90,13 @@ export function compileTemplate(source: string, scope: TemplateScope): CompiledT
 }
 
 function templateOf(parts: readonly Part[]): Template {
+  const [only] = parts;
+  const jsonPath = parts.length === 1 ? only?.jsonPath : undefined;
   return {
     fixedBytes: parts.reduce((bytes, part) => bytes + part.minBytes, 0),
+    fixedText: parts.map((part) => part.fixed ?? '').join(''),
+    isConstant: parts.every((part) => part.fixed !== undefined),
+    ...(jsonPath === undefined ? {} : { jsonPath }),
     topicOnly: parts.every((part) => part.topicOnly),
     render(input: RenderInput): Rendered {
       let text = '';
@@ -104,7 +121,7 @@ function partOf(place: string, name: string | undefined, scope: TemplateScope): 
   if (isCapture && builtin !== undefined) {
     return `"\${${name}}" is a capture of the filter and also built in; rename the capture`;
   }
-  if (isCapture) return capturePart(name);
+  if (isCapture) return capturePart(name, scope);
   return builtin ?? unknownName(name, scope.captureNames);
 }
 
@@ -116,7 +133,7 @@ function unknownName(name: string, captureNames: readonly string[]): string {
 }
 
 function literal(text: string): Part {
-  return { minBytes: Buffer.byteLength(text), topicOnly: true, read: () => text };
+  return { fixed: text, minBytes: Buffer.byteLength(text), topicOnly: true, read: () => text };
 }
 
 function builtinPart(name: string, scope: TemplateScope): Part | undefined {
@@ -125,7 +142,7 @@ function builtinPart(name: string, scope: TemplateScope): Part | undefined {
       return {
         minBytes: scope.minTopicBytes, // swapping keeps the length
         topicOnly: true,
-        read: ({ message }) => routingKeyOfTopic(message.topic),
+        read: ({ message }) => topicText(message.topic, scope),
       };
     case 'client':
       return { minBytes: 0, topicOnly: false, read: ({ message }) => message.clientId };
@@ -144,8 +161,12 @@ function builtinPart(name: string, scope: TemplateScope): Part | undefined {
   }
 }
 
-function capturePart(name: string): Part {
-  const read = ({ captures }: RenderInput): string => routingKeyOfTopic(captures.get(name) ?? '');
+function topicText(text: string, scope: TemplateScope): string {
+  return scope.swapsSeparators === false ? text : routingKeyOfTopic(text);
+}
+
+function capturePart(name: string, scope: TemplateScope): Part {
+  const read = ({ captures }: RenderInput): string => topicText(captures.get(name) ?? '', scope);
   return { minBytes: 0, topicOnly: true, read };
 }
 
@@ -155,11 +176,12 @@ function jsonPart(pathText: string): Part | string {
     return `"\${json:${pathText}}" has an empty field name; write \${json:path.to.field}`;
   }
   return {
+    jsonPath: path,
     minBytes: 0,
     topicOnly: false,
     read({ payload }) {
       const found = payload.read(path);
-      return found.ok ? found.text : found;
+      return found.ok ? String(found.value) : found;
     },
   };
 }

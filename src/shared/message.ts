@@ -17,11 +17,50 @@ export interface DeviceMessage {
   readonly receivedAtMs: number;
 }
 
+/** Headers that the gateway sets itself on each AMQP message; no mapping may set them. */
+export const GATEWAY_HEADERS: readonly string[] = [
+  'x-mqtt-topic',
+  'x-mqtt-publish-qos',
+  'x-mqtt-dup',
+  'x-mqtt-retain',
+  'x-client-id',
+  'x-gateway-id',
+  'x-lane',
+  'x-epoch',
+  'x-seq',
+  'x-received-at',
+  'x-backlog',
+];
+
+/** Value of an AMQP header, as far as a mapping can set it. */
+export type HeaderValue = string | number | boolean;
+
+/** What a mapping sets on its AMQP messages beside the routing key (AMQP 0-9-1 §1.8.3, basic properties). */
+export interface MessageProperties {
+  readonly contentType?: string;
+  readonly contentEncoding?: string;
+  /** 0 to 255. */
+  readonly priority?: number;
+  /** Time to live in a queue, in ms, as decimal text: AMQP has it as text. */
+  readonly expiration?: string;
+  readonly type?: string;
+  readonly correlationId?: string;
+  readonly replyTo?: string;
+  /** Has none of `GATEWAY_HEADERS` and no `__proto__`. */
+  readonly headers?: Readonly<Record<string, HeaderValue>>;
+}
+
+/** A message with what its mapping sets on it. */
+export interface MappedMessage extends DeviceMessage {
+  /** Rendered on arrival, like the routing key; absent when the mapping sets nothing. */
+  readonly amqp?: MessageProperties;
+}
+
 /**
  * A message with its identity in one lane. `(gatewayId, lane, epoch, seq)` is unique for ever and is the
  * same at every delivery, so that a consumer can dedupe and count.
  */
-export interface LaneMessage extends DeviceMessage {
+export interface LaneMessage extends MappedMessage {
   readonly gatewayId: string;
   /** Counts the starts of the gateway, from 1. */
   readonly epoch: number;
