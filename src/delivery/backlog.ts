@@ -1,11 +1,22 @@
 import { type Entry, entryBytes, storedEntry } from './entry.ts';
-import type { LaneLog } from './ports.ts';
+import type { LaneLog, LostRecords } from './ports.ts';
 import type { Settlement } from './settlement.ts';
 
 /** Messages loaded ahead of the window. More would only take memory. */
 const MAX_READY_MESSAGES = 1_000;
 const MAX_READY_BYTES = 2 * 1024 * 1024;
 const READ_COUNT = 500;
+
+/** What the lane has to do for its backlog. */
+export interface BacklogHooks {
+  onLoaded(): void;
+  onReadError(error: unknown): void;
+  /**
+   * These will never come, and this is told once. Resolves when that is on record: only then they count as
+   * settled. Rejects when the store is closed first; they stay unsettled and are found again at the next start.
+   */
+  onLost(lost: LostRecords): Promise<void>;
+}
 
 /**
  * What is in the log and not yet published, in order. Near its front it is in memory, the rest is read when
@@ -18,8 +29,7 @@ const READ_COUNT = 500;
 export class Backlog {
   readonly #log: LaneLog;
   readonly #settlement: Settlement;
-  readonly #onLoaded: () => void;
-  readonly #onReadError: (error: unknown) => void;
+  readonly #hooks: BacklogHooks;
   #ready: Entry[] = [];
   #head = 0;
   #bytes = 0;
@@ -27,18 +37,22 @@ export class Backlog {
   #generation = 0;
   /** Offsets at or above `loadedTo` that are in flight already. */
   readonly #claimed = new Set<number>();
+  /** Lost in the log while their messages were in flight: not lost if they are confirmed yet. */
+  #lostInFlight: LostRecords[] = [];
+  /** In flight no more: they are lost now unless they are settled or in flight again. */
+  #lostAgain: LostRecords[] = [];
   loadedTo: number;
 
-  constructor(
-    log: LaneLog,
-    settlement: Settlement,
-    hooks: { onLoaded: () => void; onReadError: (error: unknown) => void },
-  ) {
+  constructor(log: LaneLog, settlement: Settlement, hooks: BacklogHooks) {
     this.#log = log;
     this.#settlement = settlement;
-    this.#onLoaded = hooks.onLoaded;
-    this.#onReadError = hooks.onReadError;
+    this.#hooks = hooks;
     this.loadedTo = settlement.lowWaterMark;
+  }
+
+  /** Stored and not settled. */
+  get messages(): number {
+    return this.#log.endOffset - this.#settlement.lowWaterMark - this.#settlement.aboveCount;
   }
 
   /** True when everything that is durable has been handed out. */
@@ -86,6 +100,7 @@ export class Backlog {
     this.#head = 0;
     this.#bytes = 0;
     this.#claimed.clear();
+    this.#lostAgain.push(...this.#lostInFlight.splice(0));
     this.loadedTo = this.#settlement.lowWaterMark;
   }
 
@@ -105,35 +120,53 @@ export class Backlog {
     this.#loading = this.#read(this.#generation).then(
       () => {
         this.#loading = undefined;
-        this.#onLoaded();
+        this.#hooks.onLoaded();
       },
       (error: unknown) => {
         this.#loading = undefined;
-        this.#onReadError(error);
+        this.#hooks.onReadError(error);
       },
     );
   }
 
   async #read(generation: number): Promise<void> {
-    const from = this.loadedTo;
-    const chunk = await this.#log.read(from, READ_COUNT);
+    const chunk = await this.#log.read(this.loadedTo, READ_COUNT);
+    // The log tells each loss once: it counts also when all else was read in vain.
+    const lost = [...this.#lostAgain.splice(0), ...chunk.lost];
+    for (const one of lost) this.#lose(one);
     if (generation !== this.#generation) return;
-    let expected = from;
     for (const { offset, message } of chunk.messages) {
-      this.#skipDamaged(expected, offset);
-      expected = offset + 1;
       if (this.#claimed.delete(offset) || this.#settlement.isSettled(offset)) continue;
       this.#push(storedEntry(offset, message));
     }
-    this.#skipDamaged(expected, chunk.nextOffset);
+    for (let offset = this.loadedTo; offset < chunk.nextOffset && this.#claimed.size > 0; offset++)
+      this.#claimed.delete(offset);
     this.loadedTo = chunk.nextOffset;
     if (this.loadedTo >= this.#log.endOffset) await this.#log.endRead();
   }
 
-  /** What cannot be read will never come: it is settled, so that the rest can be. */
-  #skipDamaged(from: number, to: number): void {
-    for (let offset = from; offset < to; offset += 1) {
-      if (!this.#claimed.delete(offset)) this.#log.settle(this.#settlement.settle(offset));
+  /** Tells what is lost, except what the lane still has in its hands or needs no more. */
+  #lose(lost: LostRecords): void {
+    const end = lost.fromOffset + lost.count;
+    let from = lost.fromOffset;
+    for (let offset = from; offset <= end; offset += 1) {
+      const isClaimed = this.#claimed.has(offset);
+      if (offset < end && !isClaimed && !this.#settlement.isSettled(offset)) continue;
+      if (offset > from) this.#tell({ ...lost, fromOffset: from, count: offset - from });
+      if (isClaimed && offset < end)
+        this.#lostInFlight.push({ ...lost, fromOffset: offset, count: 1 });
+      from = offset + 1;
     }
+  }
+
+  #tell(lost: LostRecords): void {
+    this.#hooks.onLost(lost).then(
+      () => {
+        for (let nth = 0; nth < lost.count; nth += 1)
+          this.#log.settle(this.#settlement.settle(lost.fromOffset + nth));
+        this.#hooks.onLoaded();
+      },
+      () => undefined, // the store is closed: unsettled, so that the next start finds them
+    );
   }
 }

@@ -78,7 +78,7 @@ class World {
   /** What is safe and would be gone after a crash at this moment. Must be empty always. */
   lost(): number[] {
     const kept = new Set([...this.confirmed, ...this.log.unsettled().map(numberOf)]);
-    for (const { message } of this.log.parked) kept.add(numberOf(message));
+    for (const { message } of this.log.parkedNow) kept.add(numberOf(message));
     return [...this.safe].filter((number) => !kept.has(number));
   }
 
@@ -201,7 +201,7 @@ test('whatever happens, what is safe is confirmed, stored or parked, and all of 
         expect(world.lost()).toEqual([]);
       }
       await world.settle();
-      const parked = new Set(world.log.parked.map((one) => numberOf(one.message)));
+      const parked = new Set(world.log.parkedNow.map((one) => numberOf(one.message)));
       const missing = [...world.safe].filter((n) => !world.confirmed.has(n) && !parked.has(n));
       expect(missing).toEqual([]);
       expect(world.lane.backlogMessages).toBe(0);

@@ -187,7 +187,7 @@ test('an unroutable message is parked and the lane flows on', async () => {
   publisher.confirm();
   log.flush();
   await pass(0);
-  expect(log.parked.map((one) => one.reason)).toEqual(['unroutable']);
+  expect(log.parkedNow.map((one) => one.note.reason)).toEqual(['unroutable']);
   expect([safe.toSorted(), lane.parkedMessages]).toEqual([['a', 'b'], 1]);
 });
 
@@ -203,9 +203,11 @@ test('a message that makes the broker close the channel three times when alone i
     await pass(0);
   }
   log.flush();
-  expect(log.parked.map(({ message: one, reason }) => [one.payload.toString(), reason])).toEqual([
-    ['bad', 'rejected'],
+  const parked = log.parkedNow.map(({ message: one, note }) => [
+    one.payload.toString(),
+    note.reason,
   ]);
+  expect(parked).toEqual([['bad', 'rejected']]);
   publisher.confirm();
   await pass(0);
   expect(published().at(-1)).toBe('good');

@@ -70,6 +70,10 @@ export class Lane {
         parts.onEvent('lane-read-failed', { lane: parts.name, reason: errorText(error) });
         setTimeout(() => this.#pump(), READ_RETRY_MS).unref();
       },
+      onLost: async (lost) => {
+        this.counters.damaged += lost.count;
+        parts.onEvent('records-lost', { lane: parts.name, ...lost });
+      },
     });
   }
 

@@ -30,7 +30,9 @@ export class Parking {
   async park(entry: Entry, reason: ParkReason, detail: string): Promise<void> {
     this.#underWay.add(entry);
     try {
-      await this.#log.park(entry.message, reason, detail);
+      const now = Date.now();
+      const note = { reason, detail, firstAttemptMs: now, lastAttemptMs: now, attempts: 1 };
+      await this.#log.park(entry.message, note);
       this.#parked += 1;
     } finally {
       this.#underWay.delete(entry);

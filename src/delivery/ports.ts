@@ -56,15 +56,54 @@ export type ParkReason =
   | 'template_failed'
   | 'property_invalid';
 
+/** Why and since when a message is parked. */
+export interface ParkNote {
+  readonly reason: ParkReason;
+  readonly detail: string;
+  /** Wall clock of the first refusal, in ms since 1970; it survives that the message is released and parked again. */
+  readonly firstAttemptMs: number;
+  readonly lastAttemptMs: number;
+  /** How often it was refused, over all its times in the parking place. */
+  readonly attempts: number;
+}
+
+/** What names a message in its lane. */
+export type Identified = Pick<LaneMessage, 'epoch' | 'seq'>;
+
+export interface ParkedMessage {
+  readonly message: LaneMessage;
+  readonly note: ParkNote;
+}
+
 export interface StoredMessage {
   readonly offset: number;
   readonly message: LaneMessage;
 }
 
-/** What one read of a log brought. `messages` is empty only at the end of the log. */
+/**
+ * Records of a log that are gone: missing, or not what was written. The count is exact. The bounds are those
+ * of their readable neighbours, so all that were appended in order of their seq lie within; an end without a
+ * readable neighbour is absent.
+ */
+export interface LostRecords {
+  readonly fromOffset: number;
+  readonly count: number;
+  /** The first identity that may be gone: the one behind the last readable before. */
+  readonly epoch?: number;
+  readonly fromSeq?: number;
+  /** The last seq that may be gone. 0: the epoch before `toEpoch` may be gone up to its end. */
+  readonly toSeq?: number;
+  /** Epoch of `toSeq`, also when it is the same as `epoch`. */
+  readonly toEpoch?: number;
+  readonly detail: string;
+}
+
+/** What one read of a log brought. */
 export interface LogChunk {
   readonly messages: readonly StoredMessage[];
-  /** Where to go on reading: behind the last record read, damaged ones included. */
+  /** What was found gone on the way, each record once in the life of the process however often it is read. */
+  readonly lost: readonly LostRecords[];
+  /** Where to go on reading: behind the last record read or found lost; the end of the log when all is read. */
   readonly nextOffset: number;
 }
 
@@ -77,33 +116,59 @@ export interface LaneLog {
   readonly lowWaterMark: number;
   /** Offset the next durable record will get; equals `lowWaterMark` when nothing is stored. */
   readonly endOffset: number;
+  /** Bytes of the unsettled records found when the log was opened, as an estimate; 0 when there were none. */
+  readonly initialBytes: number;
   /**
    * Resolves with the record's offset after it is on disk (`sync: true`). Records become durable in the
    * order of the calls. A failing disk delays it, for as long as it takes, and never rejects it.
    * @throws {GatewayError} STORE_CLOSED when the store is closed before.
    */
   append(message: LaneMessage): Promise<number>;
-  /** Reads from `offset` on, up to the limits (always at least one record when there is one). */
+  /**
+   * Reads from `offset` on, up to the limits. `nextOffset` is greater than `offset` unless that is the end;
+   * damage makes records lost, it does not make a read fail.
+   */
   read(offset: number, maxCount: number): Promise<LogChunk>;
   /** Ends a read sequence and frees the iterator and its snapshot. */
   endRead(): Promise<void>;
   /** Moves the low-water mark. Persisted later, in passing: a crash may bring it back by a little. */
   settle(lowWaterMark: number): void;
-  /** Keeps a message apart from the log, with the reason. Durable when it resolves, like `append`. */
-  park(message: LaneMessage, reason: ParkReason, detail: string): Promise<void>;
   /**
-   * Moves up to `maxCount` parked messages to the end of the log, oldest first, each with its identity and
-   * atomically. Resolves with how many, when they are durable there.
+   * Keeps a message apart from the log, with the reason. Durable when it resolves, like `append`. A message
+   * that was parked before, also if it was released since, keeps its first attempt; attempts are added up.
    */
-  unpark(maxCount: number): Promise<number>;
+  park(message: LaneMessage, note: ParkNote): Promise<void>;
+  /** Up to `maxCount` parked messages, of that reason only if one is given, oldest first. */
+  parked(maxCount: number, reason?: ParkReason): Promise<readonly ParkedMessage[]>;
+  /**
+   * Moves up to `maxCount` parked messages, of that reason only if one is given, to the end of the log,
+   * oldest first, each with its identity and atomically. Resolves with how many, when they are durable there.
+   */
+  unpark(maxCount: number, reason?: ParkReason): Promise<number>;
+  /** Deletes these from among the parked. Resolves with how many were there, when they are durably gone. */
+  discardParked(messages: readonly Identified[]): Promise<number>;
+}
+
+/** How the process that used the store before ended. */
+export interface PreviousRun {
+  readonly epoch: number;
+  /** The last seq each lane gave in that epoch; absent when it ended without a clean close. */
+  readonly lastSeqs: ReadonlyMap<string, number> | undefined;
 }
 
 /** The durable side of the gateway. */
 export interface MessageStore {
   /** Counts the openings of this store, from 1. Durable before the store is open. */
   readonly epoch: number;
+  /** The run before this one; absent in a new store. */
+  readonly previousRun: PreviousRun | undefined;
   /** False while the disk fails: then nothing is acknowledged that is not safe. */
   readonly writable: boolean;
   /** The log of the lane of that name, made if it is new. */
   lane(name: string): Promise<LaneLog>;
+  /**
+   * Ends the batch in flight and closes. What is still queued is told STORE_CLOSED. `lastSeqs`, the last seq
+   * of each lane, is what the next run finds as `previousRun`: the proof that nothing else was numbered.
+   */
+  close(lastSeqs?: ReadonlyMap<string, number>): Promise<void>;
 }

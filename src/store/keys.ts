@@ -4,10 +4,13 @@
  *
  *   01                                   format version   → u8
  *   02                                   epoch            → u32
+ *   03                                   clean end of the last run: its last seqs
  *   10  lane name (UTF-8)                lane number      → u16
  *   20  lane u16                         low-water mark   → u48
  *   30  lane u16  offset u48             record
  *   40  lane u16  epoch u32  seq u48     parked message
+ *   41  lane u16  epoch u32  seq u48     note of a released message until it is settled
+ *   42  lane u16  epoch u32  seq u48     parked message that cannot be read, as it was found
  *   50  number u48                       gap of the manifest, not yet delivered
  *   60  packet id u16  client id (UTF-8) QoS 2 packet identifier → u32 fingerprint of its message
  */
@@ -15,10 +18,13 @@ const LANE_NAME = 0x10;
 const MARK = 0x20;
 const RECORD = 0x30;
 const PARKED = 0x40;
+const RELEASED = 0x41;
+const UNREADABLE = 0x42;
 const PACKET_ID = 0x60;
 
 export const FORMAT_KEY: Buffer = Buffer.from([0x01]);
 export const EPOCH_KEY: Buffer = Buffer.from([0x02]);
+export const CLEAN_END_KEY: Buffer = Buffer.from([0x03]);
 
 /** Six bytes count 2.8e14 messages, thousands of years at full speed, and fit a double exactly. */
 const U48_BYTES = 6;
@@ -72,8 +78,32 @@ export function parkedKey(lane: number, epoch: number, seq: number): Buffer {
   return key;
 }
 
+/** Epoch and seq in the key of a parked or released message. */
+export function identityOf(key: Buffer): { epoch: number; seq: number } {
+  const seq = key.readUIntBE(LANE_PREFIX_BYTES + 4, U48_BYTES);
+  return { epoch: key.readUInt32BE(LANE_PREFIX_BYTES), seq };
+}
+
 export function parkedRange(lane: number): { gte: Buffer; lt: Buffer } {
   return { gte: lanePrefixed(PARKED, lane, 0), lt: lanePrefixed(PARKED, lane + 1, 0) };
+}
+
+export function releasedKey(parked: Buffer): Buffer {
+  return ofKind(RELEASED, parked);
+}
+
+export function releasedRange(lane: number): { gte: Buffer; lt: Buffer } {
+  return { gte: lanePrefixed(RELEASED, lane, 0), lt: lanePrefixed(RELEASED, lane + 1, 0) };
+}
+
+export function unreadableKey(parked: Buffer): Buffer {
+  return ofKind(UNREADABLE, parked);
+}
+
+function ofKind(kind: number, key: Buffer): Buffer {
+  const other = Buffer.from(key);
+  other[0] = kind;
+  return other;
 }
 
 /** A QoS 2 packet identifier of a session (MQTT 3.1.1 §2.3.1). */

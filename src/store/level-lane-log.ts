@@ -1,41 +1,28 @@
 import { ClassicLevel } from 'classic-level';
-import type { LaneLog, LogChunk, ParkReason, StoredMessage } from '../delivery/ports.ts';
-import { errorText, GatewayError } from '../shared/errors.ts';
+import type {
+  Identified,
+  LaneLog,
+  LogChunk,
+  ParkedMessage,
+  ParkNote,
+  ParkReason,
+} from '../delivery/ports.ts';
 import type { LaneMessage } from '../shared/message.ts';
-import type { Batch, BatchWriter, Db, WriteTask } from './batch-writer.ts';
-import {
-  decodeU48,
-  encodeU48,
-  markKey,
-  offsetOf,
-  parkedKey,
-  parkedRange,
-  recordKey,
-  recordsEnd,
-} from './keys.ts';
-import { decodeParked, encodeParked } from './parked.ts';
-import { decodeRecord, encodeRecord } from './record.ts';
-
-/** Records that cannot be delivered any more, found while reading. */
-export interface Damage {
-  readonly lane: string;
-  readonly fromOffset: number;
-  readonly count: number;
-  readonly detail: string;
-}
+import type { Batch, BatchWriter, Db } from './batch-writer.ts';
+import type { StoreFinding } from './finding.ts';
+import { decodeU48, encodeU48, markKey, offsetOf, recordKey, recordsEnd } from './keys.ts';
+import { LaneParking } from './lane-parking.ts';
+import { LaneReader } from './lane-reader.ts';
+import { encodeRecord } from './record.ts';
 
 export interface LaneLogParts {
   readonly db: Db;
   readonly writer: BatchWriter;
   readonly name: string;
   readonly number: number;
-  readonly onDamage: (damage: Damage) => void;
+  readonly onFinding: (finding: StoreFinding) => void;
 }
 
-/** An iterator holds a snapshot, and what was deleted since stays on disk for it: renewed after this many. */
-const RENEW_ITERATOR_AFTER = 50_000;
-/** Bytes LevelDB hands over at once; bounds the memory of a read whatever the size of the messages. */
-const READ_AHEAD_BYTES = 256 * 1024;
 /** Deleting the settled front in ranges of this size costs little and keeps the disk from growing. */
 const CLEAR_EVERY = 5_000;
 /** Compacting rewrites files: not for a handful of records. */
@@ -44,20 +31,24 @@ const COMPACT_AFTER = 1_000;
 /** The log of one lane in LevelDB. See {@link LaneLog} for what it guarantees. */
 export class LevelLaneLog implements LaneLog {
   readonly #parts: LaneLogParts;
-  #iterator: ReturnType<typeof iterate> | undefined;
-  #iteratorAt = 0;
-  #iteratorRead = 0;
+  readonly #reader: LaneReader;
+  readonly #parking: LaneParking;
   #nextAssigned = 0;
   #persistedMark = 0;
   #cleared = 0;
   #clearedSinceCompaction = 0;
-  /** Where damage was found that has been told: a lost link makes the lane read the same records again. */
-  readonly #toldDamage = new Set<number>();
+  #isLoaded = false;
   lowWaterMark = 0;
   endOffset = 0;
+  initialBytes = 0;
 
   constructor(parts: LaneLogParts) {
     this.#parts = parts;
+    this.#reader = new LaneReader({ ...parts, onFailure: () => undefined });
+    this.#parking = new LaneParking({
+      ...parts,
+      append: (message, also) => this.#append(message, also),
+    });
   }
 
   get name(): string {
@@ -80,86 +71,62 @@ export class LevelLaneLog implements LaneLog {
       first === undefined ? this.lowWaterMark : Math.min(offsetOf(first), this.lowWaterMark);
     this.endOffset = Math.max(last === undefined ? 0 : offsetOf(last) + 1, this.lowWaterMark);
     this.#nextAssigned = this.endOffset;
-    await this.endRead();
+    await this.#reader.endRead();
+    await this.#parking.load();
+    if (!this.#isLoaded) this.initialBytes = await this.#estimateBytes();
+    this.#isLoaded = true;
   }
 
   append(message: LaneMessage): Promise<number> {
     return this.#append(message, undefined);
   }
 
-  #append(message: LaneMessage, also: ((batch: Batch) => void) | undefined): Promise<number> {
+  #append(
+    message: LaneMessage,
+    also: ((batch: Batch, offset: number) => void) | undefined,
+  ): Promise<number> {
     return new Promise((resolve, reject) => {
       let offset = 0;
-      const task: WriteTask = {
+      this.#parts.writer.write({
         bytes: message.payload.length + message.topic.length + message.clientId.length + 64,
         addTo: (batch) => {
           // The offset is given only here: a batch that failed leaves no hole behind.
           offset = this.#nextAssigned++;
           const key = recordKey(this.#parts.number, offset);
-          batch.put(key, encodeRecord(key, message));
-          also?.(batch);
+          batch.put(key, encodeRecord(key, message, also !== undefined));
+          also?.(batch, offset);
         },
         written: () => {
           this.endOffset = offset + 1;
           resolve(offset);
         },
         abandoned: reject,
-      };
-      this.#parts.writer.write(task);
-    });
-  }
-
-  park(message: LaneMessage, reason: ParkReason, detail: string): Promise<void> {
-    const key = parkedKey(this.#parts.number, message.epoch, message.seq);
-    const value = encodeParked(key, message, { reason, detail, parkedAtMs: Date.now() });
-    return new Promise((resolve, reject) => {
-      this.#parts.writer.write({
-        bytes: value.length,
-        addTo: (batch) => {
-          batch.put(key, value);
-        },
-        written: resolve,
-        abandoned: reject,
       });
     });
   }
 
-  async unpark(maxCount: number): Promise<number> {
-    const { db, number } = this.#parts;
-    const found = await db.iterator({ ...parkedRange(number), limit: maxCount }).all();
-    let moved = 0;
-    for (const [key, value] of found) {
-      try {
-        await this.#append(decodeParked(key, value).message, (batch) => batch.del(key));
-        moved += 1;
-      } catch (error) {
-        if (isClosed(error)) throw error;
-        this.#parts.onDamage({
-          lane: this.name,
-          fromOffset: -1,
-          count: 1,
-          detail: errorText(error),
-        });
-      }
-    }
-    return moved;
+  park(message: LaneMessage, note: ParkNote): Promise<void> {
+    return this.#parking.park(message, note);
   }
 
-  async read(offset: number, maxCount: number): Promise<LogChunk> {
-    let entries = await this.#next(offset, maxCount);
-    if (entries.length === 0 && offset < this.endOffset) {
-      await this.endRead(); // The iterator's snapshot may be older than the newest records.
-      entries = await this.#next(offset, maxCount);
-    }
-    if (entries.length > 0) return this.#decode(offset, entries);
-    if (offset < this.endOffset) this.#damage(offset, this.endOffset - offset, 'missing');
-    return { messages: [], nextOffset: this.endOffset };
+  parked(maxCount: number, reason?: ParkReason): Promise<readonly ParkedMessage[]> {
+    return this.#parking.parked(maxCount, reason);
   }
 
-  async endRead(): Promise<void> {
-    const iterator = this.#iterator;
-    this.#iterator = undefined;
-    await iterator?.close();
+  unpark(maxCount: number, reason?: ParkReason): Promise<number> {
+    return this.#parking.unpark(maxCount, reason);
+  }
+
+  discardParked(messages: readonly Identified[]): Promise<number> {
+    return this.#parking.discard(messages);
+  }
+
+  read(offset: number, maxCount: number): Promise<LogChunk> {
+    return this.#reader.read(offset, this.endOffset, maxCount);
+  }
+
+  endRead(): Promise<void> {
+    return this.#reader.endRead();
   }
 
   settle(lowWaterMark: number): void {
@@ -181,7 +148,8 @@ export class LevelLaneLog implements LaneLog {
       await db.put(markKey(number), encodeU48(mark));
       this.#persistedMark = mark;
     }
-    for (const offset of this.#toldDamage) if (offset < mark) this.#toldDamage.delete(offset);
+    this.#reader.forgetBelow(mark);
+    await this.#parking.tidy(mark);
     const settled = mark - this.#cleared;
     if (settled === 0 || (!everything && settled < CLEAR_EVERY)) return;
     await db.clear({ gte: recordKey(number, this.#cleared), lt: recordKey(number, mark) });
@@ -199,54 +167,9 @@ export class LevelLaneLog implements LaneLog {
     await db.compactRange(recordKey(number, 0), recordsEnd(number));
   }
 
-  async #next(offset: number, maxCount: number): Promise<[Buffer, Buffer][]> {
-    if (this.#iteratorAt !== offset || this.#iteratorRead >= RENEW_ITERATOR_AFTER) {
-      await this.endRead();
-    }
-    if (this.#iterator === undefined) {
-      const { db, number } = this.#parts;
-      this.#iterator = iterate(db, number, offset);
-      this.#iteratorRead = 0;
-    }
-    const entries = await this.#iterator.nextv(maxCount);
-    this.#iteratorRead += entries.length;
-    const last = entries.at(-1);
-    this.#iteratorAt = last === undefined ? offset : offsetOf(last[0]) + 1;
-    return entries;
+  async #estimateBytes(): Promise<number> {
+    const { db, number } = this.#parts;
+    if (this.lowWaterMark === this.endOffset || !(db instanceof ClassicLevel)) return 0;
+    return db.approximateSize(recordKey(number, this.lowWaterMark), recordsEnd(number));
   }
-
-  #decode(from: number, entries: readonly [Buffer, Buffer][]): LogChunk {
-    const messages: StoredMessage[] = [];
-    let expected = from;
-    for (const [key, value] of entries) {
-      const offset = offsetOf(key);
-      if (offset > expected) this.#damage(expected, offset - expected, 'missing');
-      expected = offset + 1;
-      try {
-        messages.push({ offset, message: decodeRecord(key, value) });
-      } catch (error) {
-        this.#damage(offset, 1, error instanceof Error ? error.message : String(error));
-      }
-    }
-    return { messages, nextOffset: expected };
-  }
-
-  #damage(fromOffset: number, count: number, detail: string): void {
-    if (this.#toldDamage.has(fromOffset)) return;
-    this.#toldDamage.add(fromOffset);
-    this.#parts.onDamage({ lane: this.name, fromOffset, count, detail });
-  }
-}
-
-function isClosed(error: unknown): boolean {
-  return error instanceof GatewayError && error.code === 'STORE_CLOSED';
-}
-
-function iterate(db: Db, lane: number, offset: number) {
-  return db.iterator<Buffer, Buffer>({
-    gte: recordKey(lane, offset),
-    lt: recordsEnd(lane),
-    highWaterMarkBytes: READ_AHEAD_BYTES,
-    fillCache: false,
-  });
 }

@@ -3,11 +3,14 @@ import { join } from 'node:path';
 import { setInterval } from 'node:timers/promises';
 import { Level } from 'level';
 import type { StoreConfig } from '../config/types.ts';
-import type { MessageStore } from '../delivery/ports.ts';
+import type { MessageStore, PreviousRun } from '../delivery/ports.ts';
 import { GatewayError } from '../shared/errors.ts';
 import { BatchWriter, type Db } from './batch-writer.ts';
+import { decodeCleanEnd, encodeCleanEnd } from './clean-end.ts';
 import { DiskRoom } from './disk.ts';
+import type { StoreFinding } from './finding.ts';
 import {
+  CLEAN_END_KEY,
   EPOCH_KEY,
   FORMAT_KEY,
   LANE_NAME_RANGE,
@@ -15,14 +18,14 @@ import {
   laneNameOf,
   parkedRange,
 } from './keys.ts';
-import { type Damage, LevelLaneLog } from './level-lane-log.ts';
+import { LevelLaneLog } from './level-lane-log.ts';
 import { openDatabase, unusableError } from './open.ts';
 import { LevelPacketIds } from './packet-ids.ts';
 
 /** What the store tells of itself. */
 export interface StoreEvents {
-  /** Records are gone for good. */
-  onDamage(damage: Damage): void;
+  /** The store is not as it was left. Lost records of a log are told by its reads. */
+  onFinding(finding: StoreFinding): void;
   /** Writing fails: nothing is acknowledged from now on until it works again. */
   onTrouble(error: unknown): void;
   onRecovered(): void;
@@ -65,6 +68,7 @@ export class LevelStore implements MessageStore {
   /** QoS 2 packet identifiers of the MQTT sessions. */
   readonly packetIds: LevelPacketIds;
   epoch = 0;
+  previousRun: PreviousRun | undefined;
 
   constructor(
     config: Pick<StoreConfig, 'path' | 'maxBytes' | 'reserveBytes' | 'ballastBytes'>,
@@ -123,7 +127,7 @@ export class LevelStore implements MessageStore {
       writer: this.#writer,
       name,
       number,
-      onDamage: (damage) => this.#events.onDamage(damage),
+      onFinding: (finding) => this.#events.onFinding(finding),
     });
     await log.load();
     this.#lanes.set(name, log);
@@ -157,7 +161,7 @@ export class LevelStore implements MessageStore {
   }
 
   /** Ends the batch in flight, writes the marks and closes. What is still queued is told STORE_CLOSED. */
-  async close(): Promise<void> {
+  async close(lastSeqs?: ReadonlyMap<string, number>): Promise<void> {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     this.#stopping.abort();
@@ -166,6 +170,10 @@ export class LevelStore implements MessageStore {
     for (const lane of this.#lanes.values()) {
       await lane.endRead();
       if (this.#writer.writable) await lane.tidy(true).catch(() => undefined);
+    }
+    if (lastSeqs !== undefined && this.#writer.writable) {
+      const end = encodeCleanEnd(this.epoch, lastSeqs);
+      await this.#db.put(CLEAN_END_KEY, end, { sync: true }).catch(() => undefined);
     }
     await this.#db.close();
     await rm(join(this.#config.path, 'owner'), { force: true });
@@ -183,10 +191,14 @@ export class LevelStore implements MessageStore {
       this.#laneNumbers.set(laneNameOf(key), value.readUInt16BE(0));
     }
     const last = await this.#db.get(EPOCH_KEY);
-    this.epoch = (last?.readUInt32BE(0) ?? 0) + 1;
+    const lastEpoch = last?.readUInt32BE(0) ?? 0;
+    if (lastEpoch > 0)
+      this.previousRun = decodeCleanEnd(lastEpoch, await this.#db.get(CLEAN_END_KEY));
+    this.epoch = lastEpoch + 1;
     const epoch = Buffer.allocUnsafe(4);
     epoch.writeUInt32BE(this.epoch, 0);
-    await this.#db.batch().put(FORMAT_KEY, FORMAT).put(EPOCH_KEY, epoch).write({ sync: true });
+    const batch = this.#db.batch().put(FORMAT_KEY, FORMAT).put(EPOCH_KEY, epoch);
+    await batch.del(CLEAN_END_KEY).write({ sync: true });
     await writeFile(join(this.#config.path, 'owner'), String(process.pid)).catch(() => undefined);
   }
 

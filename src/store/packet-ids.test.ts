@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { LevelStore } from './level-store.ts';
 
 const MIB_BYTES = 1024 ** 2;
-const silent = { onDamage: () => {}, onTrouble: () => {}, onRecovered: () => {} };
+const silent = { onFinding: () => {}, onTrouble: () => {}, onRecovered: () => {} };
 
 async function newFolder(): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'tidegate-packet-ids-'));

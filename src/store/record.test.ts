@@ -17,9 +17,17 @@ const anyMessage: fc.Arbitrary<LaneMessage> = fc
     qos: fc.constantFrom(0 as const, 1 as const, 2 as const),
     dup: fc.boolean(),
     retain: fc.boolean(),
+    amqp: fc.option(
+      fc.record({ contentType: fc.string(), headers: fc.dictionary(fc.string(), fc.string()) }),
+      { nil: undefined },
+    ),
     payload: fc.uint8Array({ maxLength: 500 }).map((bytes) => Buffer.from(bytes)),
   })
-  .map(({ username, ...rest }) => (username === undefined ? rest : { ...rest, username }));
+  .map(({ username, amqp, ...rest }) => ({
+    ...rest,
+    ...(username === undefined ? {} : { username }),
+    ...(amqp === undefined ? {} : { amqp }),
+  }));
 
 test('a record gives back exactly the message that was stored', () => {
   fc.assert(

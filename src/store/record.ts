@@ -6,9 +6,11 @@ import type { LaneMessage, QoS } from '../shared/message.ts';
  * One stored message:
  *
  *   u32 crc32 of its key and of all bytes behind this field
- *   u8  layout version (1)      u8  flags: qos (2 bits), dup, retain, has username
+ *   u8  layout version (1)      u8  flags: qos (2 bits), dup, retain, has username, released,
+ *                               has properties
  *   u32 epoch                   u48 seq                  u48 receivedAtMs
  *   u8 + gateway id   u16 + topic   u16 + client id   u16 + username   u8 + routing key
+ *   u32 + properties as JSON, if there are any
  *   payload to the end
  *
  * The checksum covers the key, so that a record read under a wrong offset is found out too. LevelDB's own
@@ -19,9 +21,11 @@ const FIXED_BYTES = 4 + 1 + 1 + 4 + 6 + 6 + 1 + 2 + 2 + 2 + 1;
 const FLAG_DUP = 0b0100;
 const FLAG_RETAIN = 0b1000;
 const FLAG_USERNAME = 0b1_0000;
+const FLAG_RELEASED = 0b10_0000;
+const FLAG_PROPERTIES = 0b100_0000;
 
-/** Serialises a message for the value of `key`. */
-export function encodeRecord(key: Buffer, message: LaneMessage): Buffer {
+/** Serialises a message for the value of `key`; `isReleased`: it was parked, and stands behind younger ones. */
+export function encodeRecord(key: Buffer, message: LaneMessage, isReleased = false): Buffer {
   const { gatewayId, topic, clientId, username = '', routingKey, payload } = message;
   const gatewayBytes = Buffer.byteLength(gatewayId);
   const topicBytes = Buffer.byteLength(topic);
@@ -29,9 +33,11 @@ export function encodeRecord(key: Buffer, message: LaneMessage): Buffer {
   const usernameBytes = Buffer.byteLength(username);
   const routingKeyBytes = Buffer.byteLength(routingKey);
   const textBytes = gatewayBytes + topicBytes + clientBytes + usernameBytes + routingKeyBytes;
-  const record = Buffer.allocUnsafe(FIXED_BYTES + textBytes + payload.length);
+  const properties = encodeProperties(message);
+  const bytes = FIXED_BYTES + textBytes + properties.length + payload.length;
+  const record = Buffer.allocUnsafe(bytes);
   let at = record.writeUInt8(LAYOUT_VERSION, 4);
-  at = record.writeUInt8(flagsOf(message), at);
+  at = record.writeUInt8(flagsOf(message) | (isReleased ? FLAG_RELEASED : 0), at);
   at = record.writeUInt32BE(message.epoch, at);
   at = record.writeUIntBE(message.seq, at, 6);
   at = record.writeUIntBE(message.receivedAtMs, at, 6);
@@ -45,6 +51,7 @@ export function encodeRecord(key: Buffer, message: LaneMessage): Buffer {
   at += record.write(clientId, at);
   at += record.write(username, at);
   at += record.write(routingKey, at);
+  at += properties.copy(record, at);
   payload.copy(record, at);
   record.writeUInt32BE(checksum(key, record), 0);
   return record;
@@ -61,8 +68,8 @@ export function decodeRecord(key: Buffer, record: Buffer): LaneMessage {
   if (version !== LAYOUT_VERSION) throw damaged(`its layout ${version} is unknown`);
   const flags = record.readUInt8(5);
   let at = FIXED_BYTES;
-  const text = (bytes: number): string => {
-    at += bytes;
+  const text = (bytes: number, skippedBytes = 0): string => {
+    at += skippedBytes + bytes;
     return record.toString('utf8', at - bytes, at);
   };
   const gatewayId = text(record.readUInt8(22));
@@ -70,11 +77,13 @@ export function decodeRecord(key: Buffer, record: Buffer): LaneMessage {
   const clientId = text(record.readUInt16BE(25));
   const username = text(record.readUInt16BE(27));
   const routingKey = text(record.readUInt8(29));
+  const amqp = flags & FLAG_PROPERTIES ? JSON.parse(text(record.readUInt32BE(at), 4)) : undefined;
   return {
     gatewayId,
     topic,
     clientId,
     ...(flags & FLAG_USERNAME ? { username } : {}),
+    ...(amqp === undefined ? {} : { amqp }),
     routingKey,
     epoch: record.readUInt32BE(6),
     seq: record.readUIntBE(10, 6),
@@ -87,13 +96,27 @@ export function decodeRecord(key: Buffer, record: Buffer): LaneMessage {
   };
 }
 
+/** True when the message of a readable record was parked before, so that its seq says nothing of its neighbours. */
+export function isReleased(record: Buffer): boolean {
+  return (record.readUInt8(5) & FLAG_RELEASED) !== 0;
+}
+
 function flagsOf(message: LaneMessage): number {
   return (
     message.qos |
     (message.dup ? FLAG_DUP : 0) |
     (message.retain ? FLAG_RETAIN : 0) |
-    (message.username === undefined ? 0 : FLAG_USERNAME)
+    (message.username === undefined ? 0 : FLAG_USERNAME) |
+    (message.amqp === undefined ? 0 : FLAG_PROPERTIES)
   );
+}
+
+function encodeProperties({ amqp }: LaneMessage): Buffer {
+  if (amqp === undefined) return Buffer.alloc(0);
+  const json = Buffer.from(JSON.stringify(amqp), 'utf8');
+  const length = Buffer.allocUnsafe(4);
+  length.writeUInt32BE(json.length, 0);
+  return Buffer.concat([length, json]);
 }
 
 function checksum(key: Buffer, record: Buffer): number {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { LaneLog } from '../../src/delivery/ports.ts';
+import type { LaneLog, ParkNote, ParkReason } from '../../src/delivery/ports.ts';
 import type { LaneMessage } from '../../src/shared/message.ts';
 
 /** A log under test, and the same one after the process ended and began again. */
@@ -23,6 +23,11 @@ export function numbered(seq: number): LaneMessage {
     clientId: 'client',
     receivedAtMs: 1_000 + seq,
   };
+}
+
+/** A first refusal. */
+export function refused(reason: ParkReason, atMs: number): ParkNote {
+  return { reason, detail: 'refused', firstAttemptMs: atMs, lastAttemptMs: atMs, attempts: 1 };
 }
 
 async function readAll(log: LaneLog, from: number): Promise<{ offset: number; seq: number }[]> {
@@ -58,7 +63,7 @@ export function describeLaneLog(name: string, open: () => Promise<LaneLogCase>):
 
     test('an empty log reads as empty', async () => {
       const { log } = await open();
-      expect(await log.read(0, 3)).toEqual({ messages: [], nextOffset: 0 });
+      expect(await log.read(0, 3)).toEqual({ messages: [], lost: [], nextOffset: 0 });
     });
 
     test('keeps what is not settled over a restart, and goes on counting', async () => {
@@ -84,7 +89,7 @@ export function describeLaneLog(name: string, open: () => Promise<LaneLogCase>):
 
     test('a parked message stays apart until it is put back behind the others', async () => {
       const { log, reopen } = await open();
-      await log.park(numbered(1), 'unroutable', 'NO_ROUTE');
+      await log.park(numbered(1), refused('unroutable', 1_000));
       await log.append(numbered(2));
       const again = await reopen();
       expect(await readAll(again, 0)).toEqual([{ offset: 0, seq: 2 }]);
@@ -93,6 +98,36 @@ export function describeLaneLog(name: string, open: () => Promise<LaneLogCase>):
       expect(await readAll(again, 0)).toEqual([
         { offset: 0, seq: 2 },
         { offset: 1, seq: 1 },
+      ]);
+    });
+
+    test('parked messages are listed oldest first, released by reason, discarded by identity', async () => {
+      const { log } = await open();
+      await log.park(numbered(1), refused('unroutable', 1_000));
+      await log.park(numbered(2), refused('rejected', 2_000));
+      await log.park(numbered(3), refused('unroutable', 3_000));
+      const seqs = (await log.parked(2)).map(({ message }) => message.seq);
+      expect(seqs).toEqual([1, 2]);
+      expect(await log.parked(10, 'rejected')).toMatchObject([
+        { message: { seq: 2 }, note: refused('rejected', 2_000) },
+      ]);
+      expect(await log.unpark(10, 'rejected')).toBe(1);
+      expect((await readAll(log, 0)).map(({ seq }) => seq)).toEqual([2]);
+      const left = (await log.parked(10)).map(({ message }) => message);
+      expect(left.map(({ seq }) => seq)).toEqual([1, 3]);
+      expect(await log.discardParked([...left, numbered(2)])).toBe(2);
+      expect(await log.parked(10)).toEqual([]);
+    });
+
+    test('a message that is parked again keeps its first attempt, also after its release and a restart', async () => {
+      const { log, reopen } = await open();
+      await log.park(numbered(1), refused('unroutable', 1_000));
+      await log.park(numbered(1), refused('unroutable', 2_000));
+      await log.unpark(1);
+      const again = await reopen();
+      await again.park(numbered(1), refused('rejected', 3_000));
+      expect((await again.parked(10)).map(({ note }) => note)).toEqual([
+        { ...refused('rejected', 1_000), lastAttemptMs: 3_000, attempts: 3 },
       ]);
     });
   });

@@ -1,17 +1,16 @@
 import { Level } from 'level';
 import { expect, onTestFinished, test } from 'vitest';
 import { recordKey } from '../../src/store/keys.ts';
-import type { Damage } from '../../src/store/level-lane-log.ts';
 import { LevelStore } from '../../src/store/level-store.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
-import { describeLaneLog, numbered } from './lane-log-contract.ts';
+import { describeLaneLog, numbered, refused } from './lane-log-contract.ts';
 
 const LANE = 'telemetry';
 
-async function openStore(path: string, onDamage: (damage: Damage) => void = () => undefined) {
+async function openStore(path: string) {
   const limits = { maxBytes: 1024 ** 3, reserveBytes: 0, ballastBytes: 0 };
   const nothing = (): void => undefined;
-  const events = { onDamage, onTrouble: nothing, onRecovered: nothing };
+  const events = { onFinding: nothing, onTrouble: nothing, onRecovered: nothing };
   const store = new LevelStore({ path, ...limits }, events);
   await store.open();
   onTestFinished(() => store.close());
@@ -61,7 +60,6 @@ test('lanes of one store do not see each other', async () => {
 
 test('a damaged and a missing record are counted and skipped, all others are read', async () => {
   const path = await tempDir();
-  const damages: Damage[] = [];
   const first = await openStore(path);
   const log = await first.lane(LANE);
   await Promise.all([1, 2, 3, 4, 5, 6].map((seq) => log.append(numbered(seq))));
@@ -74,24 +72,37 @@ test('a damaged and a missing record are counted and skipped, all others are rea
     await db.put(key, record);
     await db.batch().del(recordKey(1, 3)).del(recordKey(1, 4)).write();
   });
-  const store = await openStore(path, (damage) => damages.push(damage));
+  const store = await openStore(path);
   const damaged = await store.lane(LANE);
-  await damaged.read(0, 10);
-  const chunk = await damaged.read(0, 10); // as after a lost link: the damage is not counted again
+  const { lost } = await damaged.read(0, 10);
+  const chunk = await damaged.read(0, 10); // as after a lost link: the damage is not told again
   expect(chunk.messages.map(({ message }) => message.seq)).toEqual([1, 3, 6]);
   expect(chunk.nextOffset).toBe(6);
-  expect(damages.map(({ fromOffset, count }) => [fromOffset, count])).toEqual([
-    [1, 1],
-    [3, 2],
+  expect(chunk.lost).toEqual([]);
+  expect(lost).toMatchObject([
+    { fromOffset: 1, count: 1, epoch: 1, fromSeq: 2, toEpoch: 1, toSeq: 2 },
+    { fromOffset: 3, count: 2, epoch: 1, fromSeq: 4, toEpoch: 1, toSeq: 5 },
   ]);
+});
+
+test('the last seqs of a run that ended cleanly are found by the next one, and only by that', async () => {
+  const path = await tempDir();
+  const first = await openStore(path);
+  expect(first.previousRun).toBeUndefined();
+  await first.close(new Map([[LANE, 17]]));
+  const second = await openStore(path);
+  expect(second.previousRun).toEqual({ epoch: 1, lastSeqs: new Map([[LANE, 17]]) });
+  await second.close();
+  const third = await openStore(path);
+  expect(third.previousRun).toEqual({ epoch: 2, lastSeqs: undefined });
 });
 
 test('a message that is parked twice is kept once', async () => {
   const store = await openStore(await tempDir());
   const log = await store.lane(LANE);
-  await log.park(numbered(1), 'unroutable', 'NO_ROUTE');
-  await log.park(numbered(1), 'unroutable', 'NO_ROUTE');
-  await log.park(numbered(2), 'rejected', 'basic.nack');
+  await log.park(numbered(1), refused('unroutable', 1));
+  await log.park(numbered(1), refused('unroutable', 1));
+  await log.park(numbered(2), refused('rejected', 1));
   expect(await store.parkedCount(LANE)).toBe(2);
 });
 

@@ -92,6 +92,6 @@ export class LaneHarness {
   }
 
   get parked(): string[] {
-    return this.log.parked.map(({ message, reason }) => `${message.seq} ${reason}`);
+    return this.log.parkedNow.map(({ message, note }) => `${message.seq} ${note.reason}`);
   }
 }

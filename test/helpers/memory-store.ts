@@ -1,4 +1,13 @@
-import type { LaneLog, LogChunk, ParkReason, StoredMessage } from '../../src/delivery/ports.ts';
+import type {
+  Identified,
+  LaneLog,
+  LogChunk,
+  LostRecords,
+  ParkedMessage,
+  ParkNote,
+  ParkReason,
+  StoredMessage,
+} from '../../src/delivery/ports.ts';
 import type { LaneMessage } from '../../src/shared/message.ts';
 
 const SLOW_READ_MS = 30;
@@ -13,7 +22,12 @@ export class MemoryLaneLog implements LaneLog {
   readonly #slowReads: boolean;
   readonly #records = new Map<number, LaneMessage>();
   #pending: (() => void)[] = [];
-  readonly parked: { message: LaneMessage; reason: ParkReason; detail: string }[] = [];
+  readonly #told = new Set<number>();
+  /** Notes of messages that are back in the log, by identity. */
+  readonly #released = new Map<string, ParkNote>();
+  /** What is parked now, oldest first. */
+  readonly parkedNow: ParkedMessage[] = [];
+  readonly initialBytes: number = 0;
   lowWaterMark = 0;
   endOffset = 0;
   appendsTotal = 0;
@@ -47,7 +61,8 @@ export class MemoryLaneLog implements LaneLog {
   reopened(markBehind: number = 0): MemoryLaneLog {
     const next = new MemoryLaneLog({ manual: this.#manual, slowReads: this.#slowReads });
     for (const [offset, message] of this.#records) next.#records.set(offset, message);
-    next.parked.push(...this.parked);
+    next.parkedNow.push(...this.parkedNow);
+    for (const [identity, note] of this.#released) next.#released.set(identity, note);
     next.lowWaterMark = Math.max(0, this.lowWaterMark - markBehind);
     next.endOffset = this.endOffset;
     return next;
@@ -61,16 +76,19 @@ export class MemoryLaneLog implements LaneLog {
 
   async read(offset: number, maxCount: number): Promise<LogChunk> {
     const messages: StoredMessage[] = [];
+    const lost: LostRecords[] = [];
     const limit = this.#slowReads ? Math.min(maxCount, SLOW_READ_COUNT) : maxCount;
     let at = offset;
     while (at < this.endOffset && messages.length < limit) {
       const message = this.#records.get(at);
       if (message !== undefined)
         messages.push({ offset: at, message: { ...message, fromStore: true } });
+      else if (!this.#told.has(at)) lost.push({ fromOffset: at, count: 1, detail: 'missing' });
+      this.#told.add(at);
       at += 1;
     }
     if (this.#slowReads) await new Promise((resolve) => setTimeout(resolve, SLOW_READ_MS));
-    return { messages, nextOffset: at };
+    return { messages, lost, nextOffset: at };
   }
 
   async endRead(): Promise<void> {}
@@ -79,18 +97,48 @@ export class MemoryLaneLog implements LaneLog {
     this.lowWaterMark = lowWaterMark;
   }
 
-  async unpark(maxCount: number): Promise<number> {
-    const moved = this.parked.splice(0, maxCount);
+  park(message: LaneMessage, note: ParkNote): Promise<void> {
+    return this.#write(() => {
+      const at = this.parkedNow.findIndex((one) => identity(one.message) === identity(message));
+      const before = this.parkedNow[at]?.note ?? this.#released.get(identity(message));
+      const joined: ParkNote =
+        before === undefined
+          ? note
+          : {
+              ...note,
+              firstAttemptMs: before.firstAttemptMs,
+              attempts: before.attempts + note.attempts,
+            };
+      if (at >= 0) this.parkedNow.splice(at, 1);
+      this.parkedNow.push({ message, note: joined });
+    });
+  }
+
+  async parked(maxCount: number, reason?: ParkReason): Promise<readonly ParkedMessage[]> {
+    const wanted = this.parkedNow.filter(
+      (one) => reason === undefined || one.note.reason === reason,
+    );
+    return wanted.slice(0, maxCount);
+  }
+
+  async unpark(maxCount: number, reason?: ParkReason): Promise<number> {
+    const moved = await this.parked(maxCount, reason);
+    for (const one of moved) {
+      this.parkedNow.splice(this.parkedNow.indexOf(one), 1);
+      this.#released.set(identity(one.message), one.note);
+    }
     const appends = moved.map(({ message }) => this.append(message));
     if (this.#manual) this.flush();
     await Promise.all(appends);
     return moved.length;
   }
 
-  park(message: LaneMessage, reason: ParkReason, detail: string): Promise<void> {
-    return this.#write(() => {
-      this.parked.push({ message, reason, detail });
-    });
+  async discardParked(messages: readonly Identified[]): Promise<number> {
+    const before = this.parkedNow.length;
+    const gone = new Set(messages.map(identity));
+    const kept = this.parkedNow.filter(({ message }) => !gone.has(identity(message)));
+    this.parkedNow.splice(0, before, ...kept);
+    return before - kept.length;
   }
 
   #write<T>(write: () => T): Promise<T> {
@@ -99,4 +147,8 @@ export class MemoryLaneLog implements LaneLog {
       if (!this.#manual) queueMicrotask(() => this.flush());
     });
   }
+}
+
+function identity({ epoch, seq }: Identified): string {
+  return `${epoch}.${seq}`;
 }

@@ -30,7 +30,7 @@ test('a store that reached maxBytes holds appends back, and takes them when what
   const trouble: unknown[] = [];
   let recovered = 0;
   const events: StoreEvents = {
-    onDamage: () => undefined,
+    onFinding: () => undefined,
     onTrouble: (error) => trouble.push(error),
     onRecovered: () => {
       recovered += 1;

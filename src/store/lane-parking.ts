@@ -1,0 +1,169 @@
+import type { Identified, ParkedMessage, ParkNote, ParkReason } from '../delivery/ports.ts';
+import { errorText } from '../shared/errors.ts';
+import type { LaneMessage } from '../shared/message.ts';
+import type { Batch, BatchWriter, Db } from './batch-writer.ts';
+import type { StoreFinding } from './finding.ts';
+import {
+  identityOf,
+  parkedKey,
+  parkedRange,
+  releasedKey,
+  releasedRange,
+  unreadableKey,
+} from './keys.ts';
+import {
+  decodeParked,
+  decodeReleased,
+  encodeParked,
+  encodeReleased,
+  joinNotes,
+  noteOf,
+} from './parked.ts';
+
+export interface LaneParkingParts {
+  readonly db: Db;
+  readonly writer: BatchWriter;
+  readonly name: string;
+  readonly number: number;
+  readonly onFinding: (finding: StoreFinding) => void;
+  /** Appends a released message; `also` goes into the same batch, with its offset. */
+  readonly append: (
+    message: LaneMessage,
+    also: (batch: Batch, offset: number) => void,
+  ) => Promise<number>;
+}
+
+/** Messages read at once when not all are wanted: bounds the memory of a search by reason. */
+const SEARCH_COUNT = 500;
+
+/** What is parked in one lane. All changes go through the writer, so they are durable in order. */
+export class LaneParking {
+  readonly #parts: LaneParkingParts;
+  #released = 0;
+
+  constructor(parts: LaneParkingParts) {
+    this.#parts = parts;
+  }
+
+  /** Counts the notes of released messages, which say whether tidying has anything to do. */
+  async load(): Promise<void> {
+    this.#released = (await this.#parts.db.keys(releasedRange(this.#parts.number)).all()).length;
+  }
+
+  park(message: LaneMessage, note: ParkNote): Promise<void> {
+    const key = parkedKey(this.#parts.number, message.epoch, message.seq);
+    const bytes = message.payload.length + message.topic.length + note.detail.length + 200;
+    return this.#write(bytes, (batch) => {
+      const joined = joinNotes(this.#noteBefore(key), note);
+      batch.put(key, encodeParked(key, message, joined)).del(releasedKey(key));
+    });
+  }
+
+  async parked(maxCount: number, reason?: ParkReason): Promise<ParkedMessage[]> {
+    return (await this.#find(maxCount, reason)).map(({ parked }) => parked);
+  }
+
+  async unpark(maxCount: number, reason?: ParkReason): Promise<number> {
+    const found = await this.#find(maxCount, reason);
+    await Promise.all(
+      found.map(({ key, parked }) =>
+        this.#parts.append(parked.message, (batch, offset) => {
+          const note = encodeReleased({ ...parked.note, offset });
+          batch.del(key).put(releasedKey(key), note);
+        }),
+      ),
+    );
+    this.#released += found.length;
+    return found.length;
+  }
+
+  async discard(messages: readonly Identified[]): Promise<number> {
+    const { db, number } = this.#parts;
+    let count = 0;
+    const deletions = messages.map(async ({ epoch, seq }) => {
+      const key = parkedKey(number, epoch, seq);
+      if ((await db.get(key)) === undefined) return;
+      await this.#write(key.length, (batch) => batch.del(key));
+      count += 1;
+    });
+    await Promise.all(deletions);
+    return count;
+  }
+
+  /** Forgets the notes of released messages that are settled. The oldest were released first. */
+  async tidy(lowWaterMark: number): Promise<void> {
+    if (this.#released === 0) return;
+    const { db, number } = this.#parts;
+    const settled: Buffer[] = [];
+    for await (const [key, value] of db.iterator(releasedRange(number))) {
+      const offset = decodeReleased(value)?.offset ?? 0;
+      if (offset >= lowWaterMark) break;
+      settled.push(key);
+    }
+    if (settled.length === 0) return;
+    await db.batch(settled.map((key) => ({ type: 'del', key })));
+    this.#released = Math.max(0, this.#released - settled.length);
+  }
+
+  /** The oldest readable ones of that reason. What cannot be read is put out of the way and told. */
+  async #find(
+    maxCount: number,
+    reason: ParkReason | undefined,
+  ): Promise<{ key: Buffer; parked: ParkedMessage }[]> {
+    const { db, number } = this.#parts;
+    const found: { key: Buffer; parked: ParkedMessage }[] = [];
+    const iterator = db.iterator(parkedRange(number));
+    try {
+      while (found.length < maxCount) {
+        const entries = await iterator.nextv(Math.min(SEARCH_COUNT, maxCount - found.length));
+        if (entries.length === 0) break;
+        for (const [key, value] of entries) {
+          const parked = this.#decode(key, value);
+          const isWanted = reason === undefined || parked?.note.reason === reason;
+          if (parked !== undefined && isWanted) found.push({ key, parked });
+        }
+      }
+    } finally {
+      await iterator.close();
+    }
+    return found;
+  }
+
+  #decode(key: Buffer, value: Buffer): ParkedMessage | undefined {
+    try {
+      return decodeParked(key, value);
+    } catch (error) {
+      const detail = `A parked message cannot be read: ${errorText(error)}`;
+      this.#write(value.length, (batch) => batch.del(key).put(unreadableKey(key), value)).then(
+        () => {
+          const lane = this.#parts.name;
+          this.#parts.onFinding({
+            kind: 'parked-lost',
+            lane,
+            count: 1,
+            ...identityOf(key),
+            detail,
+          });
+        },
+        () => undefined, // the store is closed: it is found again
+      );
+      return undefined;
+    }
+  }
+
+  /** Read where the batch is made: only there the database is known to be open. */
+  #noteBefore(key: Buffer): ParkNote | undefined {
+    const { db } = this.#parts;
+    try {
+      return noteOf(db.getSync(key)) ?? decodeReleased(db.getSync(releasedKey(key)));
+    } catch {
+      return undefined; // damaged: the message counts as parked for the first time
+    }
+  }
+
+  #write(bytes: number, addTo: (batch: Batch) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#parts.writer.write({ bytes, addTo, written: resolve, abandoned: reject });
+    });
+  }
+}

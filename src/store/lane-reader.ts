@@ -1,0 +1,224 @@
+import type { LogChunk, LostRecords } from '../delivery/ports.ts';
+import { errorText } from '../shared/errors.ts';
+import type { LaneMessage } from '../shared/message.ts';
+import type { Db } from './batch-writer.ts';
+import { offsetOf, recordKey, recordsEnd } from './keys.ts';
+import { OffsetRanges } from './offset-ranges.ts';
+import { decodeRecord, isReleased } from './record.ts';
+
+/** An iterator holds a snapshot, and what was deleted since stays on disk for it: renewed after this many. */
+const RENEW_ITERATOR_AFTER = 50_000;
+/** Bytes LevelDB hands over at once; bounds the memory of a read whatever the size of the messages. */
+const READ_AHEAD_BYTES = 256 * 1024;
+
+/** A message's place in the order of arrival. */
+export interface Identity {
+  readonly epoch: number;
+  readonly seq: number;
+}
+
+interface Found {
+  readonly offset: number;
+  readonly message: LaneMessage;
+  /** Its seq says nothing about its neighbours. */
+  readonly isReleased: boolean;
+}
+
+/** Records up to, but without, `to`. */
+interface Stretch {
+  readonly found: readonly Found[];
+  readonly to: number;
+}
+
+export interface LaneReaderParts {
+  readonly db: Db;
+  readonly number: number;
+  /** An iterator failed, as it does on a damaged table. Asked once a reading; what it can do it does later. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+/**
+ * Reads the records of a lane and finds what is gone. Only a record whose checksum is right counts, for its
+ * key may be what is damaged; any offset without one is asked for by its key before it is given up.
+ */
+export class LaneReader {
+  readonly #parts: LaneReaderParts;
+  #iterator: ReturnType<typeof iterate> | undefined;
+  #iteratorAt = 0;
+  #iteratorRead = 0;
+  readonly #told = new OffsetRanges();
+  #last: (Identity & { offset: number }) | undefined;
+  #fault = 'missing';
+  /** What stood last below that offset, if that is known from elsewhere. */
+  knownLast: (Identity & { endOffset: number }) | undefined;
+
+  constructor(parts: LaneReaderParts) {
+    this.#parts = parts;
+  }
+
+  /** Reads on from `offset`; a stretch that is lost is read to its end, so that its right neighbour is known. */
+  async read(offset: number, endOffset: number, maxCount: number): Promise<LogChunk> {
+    this.#fault = 'missing';
+    let at = offset;
+    let found: readonly Found[] = [];
+    while (found.length === 0 && at < endOffset) {
+      ({ found, to: at } = await this.#scan(at, endOffset, maxCount));
+    }
+    if (hasGap(offset, found, at)) found = await this.#rescue(offset, found, at);
+    const last = found.at(-1);
+    const nextOffset = last === undefined || at >= endOffset ? at : last.offset + 1;
+    const lost = this.#lost(offset, found, nextOffset);
+    return {
+      messages: found.map(({ offset, message }) => ({ offset, message })),
+      lost,
+      nextOffset,
+    };
+  }
+
+  async endRead(): Promise<void> {
+    const iterator = this.#iterator;
+    this.#iterator = undefined;
+    await iterator?.close();
+  }
+
+  /** Below the low-water mark nothing is read any more. */
+  forgetBelow(offset: number): void {
+    this.#told.forgetBelow(offset);
+  }
+
+  async #scan(at: number, end: number, maxCount: number): Promise<Stretch> {
+    try {
+      for (;;) {
+        const wasFresh = this.#iterator === undefined || this.#iteratorAt !== at;
+        const entries = await this.#next(at, maxCount);
+        const found = this.#readable(entries, at, end);
+        const last = found.at(-1);
+        if (last !== undefined) {
+          this.#iteratorAt = last.offset + 1;
+          return { found, to: last.offset + 1 };
+        }
+        if (entries.length > 0) continue;
+        await this.endRead();
+        if (wasFresh) return { found, to: end };
+        // The iterator's snapshot may be older than the newest records.
+      }
+    } catch (error) {
+      await this.endRead().catch(() => undefined);
+      this.#parts.onFailure(error);
+      const to = Math.min(end, at + maxCount);
+      return { found: await this.#get(at, to), to };
+    }
+  }
+
+  async #next(offset: number, maxCount: number): Promise<[Buffer, Buffer][]> {
+    if (this.#iteratorAt !== offset || this.#iteratorRead >= RENEW_ITERATOR_AFTER) {
+      await this.endRead();
+    }
+    if (this.#iterator === undefined) {
+      const { db, number } = this.#parts;
+      this.#iterator = iterate(db, number, offset);
+      this.#iteratorRead = 0;
+      this.#iteratorAt = offset;
+    }
+    const entries = await this.#iterator.nextv(maxCount);
+    this.#iteratorRead += entries.length;
+    return entries;
+  }
+
+  #readable(entries: readonly [Buffer, Buffer][], from: number, end: number): Found[] {
+    const found: Found[] = [];
+    let expected = from;
+    for (const [key, value] of entries) {
+      const one = this.#decode(key, value);
+      if (one === undefined || one.offset < expected || one.offset >= end) continue;
+      found.push(one);
+      expected = one.offset + 1;
+    }
+    return found;
+  }
+
+  #decode(key: Buffer, value: Buffer): Found | undefined {
+    try {
+      const message = decodeRecord(key, value);
+      return { offset: offsetOf(key), message, isReleased: isReleased(value) };
+    } catch (error) {
+      this.#fault = errorText(error);
+      return undefined;
+    }
+  }
+
+  /** Asks for each offset that is not there: an iterator passes over more than what is damaged. */
+  async #rescue(from: number, found: readonly Found[], to: number): Promise<readonly Found[]> {
+    const all: Found[] = [];
+    let expected = from;
+    for (const one of found) {
+      if (one.offset > expected) all.push(...(await this.#get(expected, one.offset)));
+      all.push(one);
+      expected = one.offset + 1;
+    }
+    all.push(...(await this.#get(expected, to)));
+    return all;
+  }
+
+  async #get(from: number, to: number): Promise<Found[]> {
+    const { db, number } = this.#parts;
+    const found: Found[] = [];
+    for (let offset = from; offset < to; offset += 1) {
+      const key = recordKey(number, offset);
+      const value = await db.get(key).catch((error: unknown) => {
+        if (db.status !== 'open') throw error; // nothing is known then: the lane asks again
+        this.#fault = errorText(error);
+        return undefined;
+      });
+      const one = value === undefined ? undefined : this.#decode(key, value);
+      if (one !== undefined) found.push(one);
+    }
+    return found;
+  }
+
+  #lost(from: number, found: readonly Found[], to: number): LostRecords[] {
+    const lost: LostRecords[] = [];
+    let expected = from;
+    for (const [index, one] of found.entries()) {
+      if (one.offset > expected) lost.push(...this.#tell(expected, one.offset, found.slice(index)));
+      expected = one.offset + 1;
+      const { epoch, seq } = one.message;
+      if (!one.isReleased) this.#last = { epoch, seq, offset: one.offset };
+    }
+    if (to > expected) lost.push(...this.#tell(expected, to, []));
+    return lost;
+  }
+
+  #tell(from: number, to: number, behind: readonly Found[]): LostRecords[] {
+    const left = this.#last !== undefined && this.#last.offset < from ? this.#last : undefined;
+    const right = behind.find((one) => !one.isReleased)?.message;
+    const upper = this.#upperBound(to, right);
+    const bounds = {
+      ...(left === undefined ? {} : { epoch: left.epoch, fromSeq: left.seq + 1 }),
+      ...(upper === undefined ? {} : { toEpoch: upper.epoch, toSeq: upper.seq }),
+      detail: this.#fault,
+    };
+    const fresh = this.#told.add(from, to);
+    return fresh.map((one) => ({ fromOffset: one.from, count: one.to - one.from, ...bounds }));
+  }
+
+  #upperBound(to: number, right: Identity | undefined): Identity | undefined {
+    const known = this.knownLast;
+    const isBehindKnown = known !== undefined && to <= known.endOffset;
+    if (isBehindKnown && (right === undefined || right.epoch > known.epoch)) return known;
+    return right === undefined ? undefined : { epoch: right.epoch, seq: right.seq - 1 };
+  }
+}
+
+function hasGap(from: number, found: readonly Found[], to: number): boolean {
+  return found.length < to - from;
+}
+
+function iterate(db: Db, lane: number, offset: number) {
+  return db.iterator<Buffer, Buffer>({
+    gte: recordKey(lane, offset),
+    lt: recordsEnd(lane),
+    highWaterMarkBytes: READ_AHEAD_BYTES,
+    fillCache: false,
+  });
+}
