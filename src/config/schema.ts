@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { bytes, choice, count, DAY_MS, durationMs, host, port, type Shape } from './fields.ts';
 import { backfillSchema, limitsSchema, whenFullSchema } from './limits-schema.ts';
 import { gapsSchema, mappingsSchema } from './mapping-schema.ts';
+import { mqttLimitsSchema } from './mqtt-limits-schema.ts';
 import type {
   AdminConfig,
   AmqpConfig,
@@ -93,6 +94,7 @@ const mqttSchema: z.ZodType<MqttConfig> = z
       min: 1000,
       max: DAY_MS,
     }).default(60_000),
+    limits: mqttLimitsSchema.prefault({}),
   } satisfies Shape<MqttConfig>)
   .refine((mqtt) => mqtt.maxPendingBytes >= mqtt.maxPayloadBytes, {
     path: ['maxPendingBytes'],

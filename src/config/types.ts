@@ -14,6 +14,20 @@ export interface MqttListenerConfig {
   readonly port: number;
 }
 
+/** What devices can make the MQTT server keep in memory. */
+export interface MqttLimitsConfig {
+  readonly maxRetainedMessages: number;
+  readonly maxRetainedBytes: number;
+  readonly maxSubscriptionsPerClient: number;
+  readonly maxSubscriptionBytes: number;
+  readonly maxFilterBytes: number;
+  readonly maxSessions: number;
+  readonly sessionExpiryMs: number;
+  readonly maxQueuedBytes: number;
+  readonly maxQueuedBytesPerClient: number;
+  readonly maxWillBytes: number;
+}
+
 /** The side of the devices. */
 export interface MqttConfig {
   readonly listeners: readonly MqttListenerConfig[];
@@ -23,6 +37,7 @@ export interface MqttConfig {
   readonly maxPendingBytes: number;
   readonly maxInflightQos2: number;
   readonly drainTimeoutMs: number;
+  readonly limits: MqttLimitsConfig;
 }
 
 /** The local store. */

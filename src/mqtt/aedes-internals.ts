@@ -21,19 +21,42 @@ export interface AedesClient extends Client {
 /** What aedes calls back, at most once. */
 export type Done = (error?: Error | null) => void;
 
+/** A packet that waits for a session, with aedes' number of the message; a PUBREL has no more than its identifier. */
+export interface QueuedPacket {
+  readonly cmd: string;
+  readonly topic: string;
+  readonly payload: string | Buffer;
+  readonly brokerCounter?: number;
+  messageId?: number | undefined;
+}
+
+type SessionName = { readonly clientId: string };
+type Subscriptions = readonly { readonly topic: string; readonly qos: number }[];
+
 /** A persistence of aedes as far as it is changed here: methods return promises when given no callback. */
 export interface AedesPersistence {
-  addSubscriptions(client: Client, subscriptions: unknown): Promise<void>;
+  storeRetained(packet: Packet): Promise<void>;
+  addSubscriptions(client: Client, subscriptions: Subscriptions): Promise<void>;
   removeSubscriptions(client: Client, topicFilters: unknown): Promise<void>;
-  cleanSubscriptions(client: Client): Promise<void>;
-  countOffline(): Promise<{ readonly subsCount: number }>;
-  outgoingEnqueueCombi(sessions: readonly { clientId: string }[], packet: Packet): Promise<void>;
-  outgoingClearMessageId(client: Client, packet: Packet): Promise<Packet | undefined>;
+  cleanSubscriptions(client: Pick<Client, 'id'>): Promise<void>;
+  subscriptionsByClient(client: Pick<Client, 'id'>): Promise<Subscriptions>;
+  countOffline(): Promise<{ readonly subsCount: number; readonly clientsCount: number }>;
+  outgoingEnqueue(session: SessionName, packet: QueuedPacket): Promise<void>;
+  outgoingEnqueueCombi(sessions: readonly SessionName[], packet: QueuedPacket): Promise<void>;
+  outgoingUpdate(client: Client, packet: QueuedPacket): Promise<void>;
+  outgoingClearMessageId(client: Client, packet: QueuedPacket): Promise<QueuedPacket | undefined>;
+  outgoingStream(client: Client): NodeJS.ReadableStream;
   incomingGetPacket(client: Client, packet: Packet): Promise<Packet>;
   incomingStorePacket(client: Client, packet: Packet): Promise<void>;
   incomingDelPacket(client: Client, packet: Packet): Promise<void>;
   cleanIncoming(client: Client): Promise<void>;
   streamWill(): NodeJS.ReadableStream;
+}
+
+/** Connected clients by identifier, and the two functions of aedes that keep this table. */
+export interface AedesRegistry {
+  readonly clients: Record<string, Client | undefined>;
+  _finishRegisterClient(client: Client): void;
 }
 
 /** The publish pipeline of aedes; its declaration leaves the client out. */
@@ -43,6 +66,11 @@ export const runPipeline: (
   client: Client | null,
   done?: (error?: Error) => void,
 ) => void = Aedes.prototype.publish as unknown as typeof runPipeline;
+
+/** aedes' own end of a connection, for the one that owns its client identifier. */
+export const unregister: (this: object, client: Client) => void = (
+  Aedes.prototype as unknown as { unregisterClient(this: object, client: Client): void }
+).unregisterClient;
 
 /** The declaration leaves the event out that aedes emits when its persistence fails. */
 export function onServerError(aedes: EventEmitter, listener: (error: unknown) => void): void {

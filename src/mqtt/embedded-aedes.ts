@@ -1,22 +1,39 @@
 import { Aedes, type AedesOptions, type Client } from 'aedes';
-import { type AedesPersistence, runPipeline } from './aedes-internals.ts';
+import {
+  type AedesPersistence,
+  type AedesRegistry,
+  runPipeline,
+  unregister,
+} from './aedes-internals.ts';
 import type { Packet } from './aedes-packets.ts';
+import { type ByteBudget, packetBytes } from './byte-budget.ts';
 
 type Published = (error?: Error) => void;
+
+export interface LocalDelivery {
+  /** Memory of what is on its way to local subscribers. */
+  readonly budget: ByteBudget;
+  /** A message was left out because the budget is used up. */
+  readonly onFull: () => void;
+}
 
 /**
  * aedes that does nothing more with a PUBLISH that nobody here can get: neither retained, nor with any subscription
  * in the MQTT server, connected or of a persistent session. aedes would look up subscriptions and run its emitter for
- * each; where devices only publish that is a quarter of the work of a message.
+ * each; where devices only publish that is a quarter of the work of a message. And one whose publishers do not wait for
+ * local subscribers: what a slow one holds up is bounded by a budget, and left out beyond it.
  */
 export class EmbeddedAedes extends Aedes {
   declare readonly persistence: AedesPersistence;
   /** One function for each subscription of a connected client. */
   readonly #subscribed = new Set<unknown>();
   readonly #offline: OfflineSubscriptions;
+  readonly #local: LocalDelivery;
 
-  constructor(options: AedesOptions) {
-    super(options);
+  constructor(options: AedesOptions, local: LocalDelivery) {
+    // aedes would hold all deliveries back while 100 of them wait for one slow subscriber; the budget bounds them.
+    super({ ...options, concurrency: 0 });
+    this.#local = local;
     this.#offline = new OfflineSubscriptions();
   }
 
@@ -33,11 +50,45 @@ export class EmbeddedAedes extends Aedes {
   ): void {
     if (typeof clientOrDone === 'function') {
       super.publish(packet, clientOrDone);
-    } else if (packet.retain || this.#subscribed.size > 0 || this.#offline.mayExist) {
-      runPipeline.call(this, packet, clientOrDone, done);
-    } else {
-      done?.();
+      return;
     }
+    if (packet.retain || this.#subscribed.size > 0 || this.#offline.mayExist) {
+      this.#deliver(packet, clientOrDone);
+    }
+    done?.();
+  }
+
+  /**
+   * Called by aedes when a CONNECT has been accepted: the client identifier is its from now on, and a connection that
+   * had it is closed [MQTT-3.1.4-2]. aedes would wait for the end of the other first, and lose track when a third comes.
+   */
+  registerClient(client: Client): void {
+    if (client.closed) return;
+    const registry = this as unknown as AedesRegistry;
+    const before = registry.clients[client.id];
+    registry._finishRegisterClient(client);
+    before?.close();
+  }
+
+  /** Called by aedes when a connection that was registered has ended. */
+  unregisterClient(client: Client): void {
+    if (this.owner(client.id) === client) unregister.call(this, client);
+  }
+
+  /** The connection that has this client identifier. */
+  owner(clientId: string): Client | undefined {
+    return (this as unknown as AedesRegistry).clients[clientId];
+  }
+
+  #deliver(packet: Packet, client: Client | null): void {
+    const { budget, onFull } = this.#local;
+    const bytes = packetBytes(packet);
+    if (budget.take(bytes)) {
+      runPipeline.call(this, packet, client, () => budget.give(bytes));
+      return;
+    }
+    onFull();
+    if (packet.retain) this.persistence.storeRetained(packet).catch(() => undefined);
   }
 
   override subscribe(...args: Parameters<Aedes['subscribe']>): void {

@@ -42,7 +42,20 @@ export type RefusalReason =
   /** A PUBLISH to `$SYS/`. */
   | 'reserved_topic'
   /** More QoS 2 messages between PUBREC and PUBREL than one client may have. */
-  | 'qos2_window';
+  | 'qos2_window'
+  /** The wills and user names of all connections together were too large. */
+  | 'will_limit';
+
+/** What of the local side of the MQTT server reached a limit. */
+export type LimitReason =
+  /** A retained message was forwarded and not retained. */
+  | 'retained_limit'
+  /** A subscription got SUBACK 0x80. */
+  | 'subscription_limit'
+  /** A local subscriber, or its session, did not get a message. */
+  | 'subscriber_queue_limit'
+  /** A persistent session ended because there were too many, or it was away for too long. */
+  | 'session_limit';
 
 /** Told what happens, for counting. Must not throw. All callbacks are optional. */
 export interface MqttObserver {
@@ -53,8 +66,8 @@ export interface MqttObserver {
   connectionOpened?(): void;
   connectionClosed?(): void;
   refused?(reason: RefusalReason): void;
-  /** The offline queue of a local subscriber's session was full. What goes to the broker is not touched. */
-  subscriberQueueFull?(): void;
+  /** A local service was cut short by a limit. What goes to the broker is not touched. */
+  limited?(reason: LimitReason): void;
 }
 
 /** What the MQTT server needs of a log. */

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Client } from 'aedes';
+import type { AedesOptions, Client } from 'aedes';
+import type { MqttLimitsConfig } from '../config/types.ts';
 import { AckGate } from './ack-gate.ts';
 import { type AedesClient, onServerError } from './aedes-internals.ts';
 import type { ConnectPacket } from './aedes-packets.ts';
@@ -9,7 +10,7 @@ import { EmbeddedAedes } from './embedded-aedes.ts';
 import { FrameGuard, guardFrames } from './frame-guard.ts';
 import { InboundPacketIds } from './inbound-packet-ids.ts';
 import { Listener, type ListenerAddress } from './listener.ts';
-import { limitOfflineQueues } from './offline-queues.ts';
+import { LocalSide } from './local-side.ts';
 import type { AcceptMessage, MqttLog, MqttObserver, PacketIdStore } from './ports.ts';
 import { ignoreForeignWills, keepPacketIds } from './session-persistence.ts';
 import { SocketReader } from './socket-reader.ts';
@@ -27,6 +28,8 @@ export interface MqttServerConfig {
   readonly maxInflightQos2: number;
   /** Time a subscriber may leave its socket full. */
   readonly drainTimeoutMs: number;
+  /** Bounds of what is kept in memory for the local side. */
+  readonly limits: MqttLimitsConfig;
 }
 
 export interface MqttServerOptions {
@@ -53,6 +56,7 @@ export class MqttServer {
   readonly #observer: MqttObserver;
   readonly #packetIds: InboundPacketIds;
   readonly #gate: AckGate;
+  readonly #local: LocalSide;
   readonly #aedes: EmbeddedAedes;
   readonly #readers = new Map<Socket, SocketReader>();
   #listeners: readonly Listener[] = [];
@@ -68,6 +72,11 @@ export class MqttServer {
       packetIds: this.#packetIds,
       maxInflightQos2: options.config.maxInflightQos2,
     });
+    this.#local = new LocalSide({
+      limits: options.config.limits,
+      packetIds: this.#packetIds,
+      observer: this.#observer,
+    });
     this.#aedes = this.#createAedes();
   }
 
@@ -81,12 +90,10 @@ export class MqttServer {
    * @throws {GatewayError} LISTENER_FAILED with what to do about it.
    */
   async start(): Promise<void> {
-    await this.#packetIds.load();
     await this.#aedes.listen();
-    const { persistence } = this.#aedes;
-    keepPacketIds(persistence, this.#packetIds);
-    ignoreForeignWills(persistence);
-    limitOfflineQueues(persistence, () => this.#observer.subscriberQueueFull?.());
+    keepPacketIds(this.#aedes.persistence, this.#packetIds);
+    ignoreForeignWills(this.#aedes.persistence);
+    await this.#local.start(this.#aedes);
     this.#listeners = this.#options.config.listeners.map(
       (address) => new Listener(address, (socket) => this.#onConnection(socket)),
     );
@@ -123,6 +130,7 @@ export class MqttServer {
 
   async #close(): Promise<void> {
     this.stopAccepting();
+    this.#local.stop();
     // A PUBREC or PUBCOMP that is due leaves yet.
     await within(CLOSE_WAIT_MS, this.#packetIds.settled());
     await new Promise<void>((resolve) => this.#aedes.close(resolve));
@@ -133,7 +141,7 @@ export class MqttServer {
 
   #createAedes(): EmbeddedAedes {
     const { connectTimeoutMs, drainTimeoutMs } = this.#options.config;
-    const aedes = new EmbeddedAedes({
+    const options: AedesOptions = {
       connectTimeout: connectTimeoutMs,
       drainTimeout: drainTimeoutMs,
       queueLimit: MAX_PACKETS_BEFORE_CONNACK,
@@ -144,7 +152,9 @@ export class MqttServer {
         if (client === null) done(new Error('PUBLISH without a client'));
         else this.#gate.authorizePublish(client as AedesClient, packet, done);
       },
-    });
+      ...this.#local.hooks(),
+    };
+    const aedes = new EmbeddedAedes(options, this.#local.delivery);
     aedes.on('clientError', (client, error) => this.#logFault(client, error));
     aedes.on('connectionError', (client, error) => this.#logFault(client, error));
     const { log } = this.#options;
@@ -168,6 +178,7 @@ export class MqttServer {
     this.#observer.connectionOpened?.();
     socket.once('close', () => {
       this.#readers.delete(socket);
+      this.#local.closed(client);
       this.#observer.connectionClosed?.();
     });
     reader.start();
@@ -178,13 +189,14 @@ export class MqttServer {
     packet: ConnectPacket,
     done: (error: Error | null, success: boolean) => void,
   ): void {
-    const fault = connectFault(packet);
+    const invalid = connectFault(packet);
+    const fault = invalid ?? this.#local.connectFault(client, packet);
     if (fault === undefined) {
       this.#gate.connect(client, packet.username);
       done(null, true);
       return;
     }
-    this.#observer.refused?.('connect_invalid');
+    this.#observer.refused?.(invalid === undefined ? 'will_limit' : 'connect_invalid');
     const refuse = (): void => done(new Error(fault.text), false);
     if (fault.connack === undefined) refuse();
     else client.conn.end(fault.connack, refuse);

@@ -89,7 +89,7 @@ test('a persistent session gets on its return what came while it was away, and n
 test('a session that stays away has 1000 messages queued at most, the rest is counted', async () => {
   const gate = new ControlledAccept({ immediately: true });
   let full = 0;
-  const observer = { subscriberQueueFull: () => full++ };
+  const observer = { limited: () => full++ };
   const { port } = await startMqttServer({ accept: gate.accept, observer });
   const { client } = await openSubscriber(port, 't', { clientId: 'application', clean: false });
   await client.endAsync();
