@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { laneMessage } from '../../test/helpers/publisher-recorder.ts';
+import { GATEWAY_HEADERS, type MessageProperties } from '../shared/message.ts';
 import { messageIdOf, PublishOptionsFiller } from './amqp-message.ts';
 
 test('the message-id is gateway, lane, epoch and seq', () => {
@@ -32,4 +33,48 @@ test('nothing of one message is left in the next', () => {
       'x-backlog': false,
     },
   });
+});
+
+test('the properties and headers of a mapping stand beside those of the gateway', () => {
+  const amqp = {
+    contentType: 'application/json',
+    contentEncoding: 'gzip',
+    priority: 7,
+    expiration: '60000',
+    type: 'reading',
+    correlationId: 'c-1',
+    replyTo: 'answers',
+    headers: { kind: 'temp', value: 21.5, alarm: false },
+  };
+  const { headers, ...properties } = amqp;
+  const filled = new PublishOptionsFiller('telemetry').fill(laneMessage(1, 'a', { amqp }), 'one');
+  expect(filled).toMatchObject({ ...properties, messageId: 'one', appId: 'tidegate' });
+  expect(filled.headers).toMatchObject({ ...headers, 'x-seq': 1, 'x-lane': 'telemetry' });
+});
+
+test('properties and headers are those of the message, whatever was sent before it', () => {
+  const amqps: (MessageProperties | undefined)[] = [
+    undefined,
+    { type: 'a' },
+    { type: 'b' },
+    { headers: { x: 1 } },
+    { headers: { x: 2 } },
+    { headers: { y: 2, x: 1 } },
+    { type: 'c', priority: 1, headers: { y: 'two' } },
+  ];
+  const filler = new PublishOptionsFiller('telemetry');
+  for (const [seq, before] of amqps.entries()) {
+    for (const amqp of amqps) {
+      for (const sent of [before, amqp]) {
+        const message = laneMessage(seq, 'k', sent === undefined ? {} : { amqp: sent });
+        const expected = new PublishOptionsFiller('telemetry').fill(message, 'id');
+        expect(filler.fill(message, 'id')).toStrictEqual(expected);
+      }
+    }
+  }
+});
+
+test('the headers that no mapping may set are those of the gateway', () => {
+  const { headers } = new PublishOptionsFiller('telemetry').fill(laneMessage(1, 'a'), 'one');
+  expect(Object.keys(headers ?? {})).toEqual(GATEWAY_HEADERS);
 });
