@@ -127,21 +127,6 @@ export interface QueueConfig {
   readonly arguments: Readonly<Record<string, QueueArgument>>;
 }
 
-/** What becomes of a message that reached no queue or was refused by the broker. */
-export type FailureAction = 'park' | 'retry' | 'drop';
-
-/** Which topics go to which exchange; makes one lane. */
-export interface MappingConfig {
-  readonly name: string;
-  readonly filter: string;
-  readonly exchange: ExchangeConfig;
-  /** Template; absent means the topic name with '/' and '.' swapped. */
-  readonly routingKey?: string;
-  readonly queues: readonly QueueConfig[];
-  readonly onUnroutable: FailureAction;
-  readonly onReject: FailureAction;
-  /** Absent means `delivery.limits`. */
-  readonly limits?: LimitsConfig;
 /** Templates of the basic properties of a mapping's messages; absent ones are not set. */
 export interface PropertiesConfig {
   readonly contentType?: string;
@@ -153,6 +138,24 @@ export interface PropertiesConfig {
   readonly replyTo?: string;
 }
 
+/** What becomes of a message that reached no queue or was refused by the broker. */
+export type FailureAction = 'park' | 'retry' | 'drop';
+
+/** Which topics go to which exchange; makes one lane. */
+export interface MappingConfig {
+  readonly name: string;
+  readonly filter: string;
+  readonly exchange: ExchangeConfig;
+  /** Template; absent means the topic name with '/' and '.' swapped. */
+  readonly routingKey?: string;
+  readonly properties?: PropertiesConfig;
+  /** By name: a template, or a number or boolean as it is. */
+  readonly headers?: Readonly<Record<string, string | number | boolean>>;
+  readonly queues: readonly QueueConfig[];
+  readonly onUnroutable: FailureAction;
+  readonly onReject: FailureAction;
+  /** Absent means `delivery.limits`. */
+  readonly limits?: LimitsConfig;
   /** Absent means `delivery.whenFull`. */
   readonly whenFull?: WhenFull;
 }
@@ -163,9 +166,6 @@ export interface RoutingConfig {
 }
 
 /** Where the gap manifest is published. */
-  readonly properties?: PropertiesConfig;
-  /** By name: a template, or a number or boolean as it is. */
-  readonly headers?: Readonly<Record<string, string | number | boolean>>;
 export interface GapsConfig {
   readonly exchange: ExchangeConfig;
   readonly queues: readonly QueueConfig[];
