@@ -191,7 +191,11 @@ export class Gateway {
         return { connected, blocked: blockedReason !== undefined, reconnectsTotal: reconnects };
       },
       mqtt: () => ({ connections: this.#mqtt.connections }),
-      ingest: () => this.#ingest.stats(),
+      ingest: () => {
+        const ingest = this.#ingest.stats();
+        const refusedTotal = { ...ingest.refusedTotal, ...this.#mqtt.limitedTotal };
+        return { ...ingest, refusedTotal };
+      },
       log: () => this.#log,
     };
   }

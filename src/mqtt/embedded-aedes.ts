@@ -75,6 +75,11 @@ export class EmbeddedAedes extends Aedes {
     if (this.owner(client.id) === client) unregister.call(this, client);
   }
 
+  /** Client identifiers that a connection has. */
+  get clientCount(): number {
+    return Object.keys((this as unknown as AedesRegistry).clients).length;
+  }
+
   /** The connection that has this client identifier. */
   owner(clientId: string): Client | undefined {
     return (this as unknown as AedesRegistry).clients[clientId];

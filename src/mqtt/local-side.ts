@@ -6,7 +6,7 @@ import { CONNACK_UNAVAILABLE, type ConnectFault, connectBytes } from './connect-
 import type { EmbeddedAedes, LocalDelivery } from './embedded-aedes.ts';
 import type { InboundPacketIds } from './inbound-packet-ids.ts';
 import { OfflineQueues } from './offline-queues.ts';
-import type { MqttObserver } from './ports.ts';
+import type { LimitReason, MqttObserver } from './ports.ts';
 import { limitRetained } from './retained-limit.ts';
 import { Sessions } from './sessions.ts';
 import { SubscriptionQuota } from './subscription-quota.ts';
@@ -15,6 +15,19 @@ export interface LocalSideOptions {
   readonly limits: MqttLimitsConfig;
   readonly packetIds: InboundPacketIds;
   readonly observer: MqttObserver;
+}
+
+/** What is kept in memory for clients, and how often a limit cut it short. */
+export interface LocalStats {
+  /** Client identifiers of open connections. */
+  readonly clients: number;
+  /** Persistent ones, connected or not. */
+  readonly sessions: number;
+  readonly subscribedSessions: number;
+  /** What waits for local subscribers. */
+  readonly queuedBytes: number;
+  /** Wills and user names. */
+  readonly connectBytes: number;
 }
 
 /**
@@ -33,6 +46,13 @@ export class LocalSide {
   readonly #quota: SubscriptionQuota;
   readonly #sessions: Sessions;
   #aedes: EmbeddedAedes | undefined;
+  /** How often each limit was reached. */
+  readonly limitedTotal: Record<LimitReason, number> = {
+    retained_limit: 0,
+    subscription_limit: 0,
+    subscriber_queue_limit: 0,
+    session_limit: 0,
+  };
 
   constructor(options: LocalSideOptions) {
     const { limits } = options;
@@ -42,11 +62,11 @@ export class LocalSide {
     this.#queues = new OfflineQueues({
       budget: this.#budget,
       maxBytesPerClient: limits.maxQueuedBytesPerClient,
-      onFull: () => this.#queueFull(),
+      onFull: () => this.#limit('subscriber_queue_limit'),
     });
     this.#quota = new SubscriptionQuota(limits);
     this.#sessions = new Sessions(limits, (clientId) => {
-      options.observer.limited?.('session_limit');
+      this.#limit('session_limit');
       // Rejects only when the store is closed: the next start finds the identifiers and lets them expire.
       this.#forget(clientId).catch(() => undefined);
     });
@@ -54,12 +74,13 @@ export class LocalSide {
 
   /** The way to local subscribers. */
   get delivery(): LocalDelivery {
-    return { budget: this.#budget, onFull: () => this.#queueFull() };
+    return { budget: this.#budget, onFull: () => this.#limit('subscriber_queue_limit') };
   }
 
-  /** What is kept now, for whoever looks for a leak. */
-  stats(): Readonly<Record<string, number>> {
+  /** What is kept now. */
+  stats(): LocalStats {
     return {
+      clients: this.#aedes?.clientCount ?? 0,
       sessions: this.#sessions.count,
       subscribedSessions: this.#quota.sessions,
       queuedBytes: this.#budget.usedBytes,
@@ -74,7 +95,7 @@ export class LocalSide {
         if (subscription.topic === NO_SUBSCRIPTION.topic && !client.connected) done(null, null);
         else if (this.#quota.grant(client, subscription.topic)) done(null, subscription);
         else {
-          this.#options.observer.limited?.('subscription_limit');
+          this.#limit('subscription_limit');
           done(null, null); // SUBACK 0x80 [MQTT-3.9.3-2]
         }
       },
@@ -82,7 +103,7 @@ export class LocalSide {
         // One that stops reading altogether is closed after `drainTimeoutMs`.
         if (client.conn.writableLength <= this.#options.limits.maxQueuedBytesPerClient)
           return packet;
-        this.#queueFull();
+        this.#limit('subscriber_queue_limit');
         return null;
       },
     };
@@ -90,10 +111,10 @@ export class LocalSide {
 
   /** Takes its place in the persistence. @throws what the store throws when packet identifiers cannot be read. */
   async start(aedes: EmbeddedAedes): Promise<void> {
-    const { limits, packetIds, observer } = this.#options;
+    const { limits, packetIds } = this.#options;
     const { persistence } = aedes;
     this.#aedes = aedes;
-    limitRetained(persistence, limits, () => observer.limited?.('retained_limit'));
+    limitRetained(persistence, limits, () => this.#limit('retained_limit'));
     this.#queues.attach(persistence);
     this.#quota.attach(persistence);
     const subscriptionsByClient = persistence.subscriptionsByClient.bind(persistence);
@@ -155,7 +176,8 @@ export class LocalSide {
     await this.#options.packetIds.forget(clientId);
   }
 
-  #queueFull(): void {
-    this.#options.observer.limited?.('subscriber_queue_limit');
+  #limit(reason: LimitReason): void {
+    this.limitedTotal[reason] += 1;
+    this.#options.observer.limited?.(reason);
   }
 }

@@ -10,8 +10,8 @@ import { EmbeddedAedes } from './embedded-aedes.ts';
 import { FrameGuard, guardFrames } from './frame-guard.ts';
 import { InboundPacketIds } from './inbound-packet-ids.ts';
 import { Listener, type ListenerAddress } from './listener.ts';
-import { LocalSide } from './local-side.ts';
-import type { AcceptMessage, MqttLog, MqttObserver, PacketIdStore } from './ports.ts';
+import { LocalSide, type LocalStats } from './local-side.ts';
+import type { AcceptMessage, LimitReason, MqttLog, MqttObserver, PacketIdStore } from './ports.ts';
 import { ignoreForeignWills, keepPacketIds } from './session-persistence.ts';
 import { SocketReader } from './socket-reader.ts';
 
@@ -83,6 +83,16 @@ export class MqttServer {
   /** TCP connections that are open, with or without CONNECT. */
   get connections(): number {
     return this.#readers.size;
+  }
+
+  /** How much is kept for clients, by what it is. */
+  stats(): LocalStats {
+    return this.#local.stats();
+  }
+
+  /** How often each limit of the local side was reached. */
+  get limitedTotal(): Readonly<Record<LimitReason, number>> {
+    return this.#local.limitedTotal;
   }
 
   /**
