@@ -28,11 +28,11 @@ interface Flag {
   readonly tests: string;
 }
 
-/** The tests that have a long form: those that report a result. */
+/** The tests that have a long form: those that scale what they do. */
 function testNames(): string[] {
   return readdirSync(TESTS_DIR)
     .filter((file) => file.endsWith(TEST_SUFFIX))
-    .filter((file) => readFileSync(join(TESTS_DIR, file), 'utf8').includes('reportResult('))
+    .filter((file) => readFileSync(join(TESTS_DIR, file), 'utf8').includes(' scale('))
     .map((file) => basename(file, TEST_SUFFIX));
 }
 
