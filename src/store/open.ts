@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorText, GatewayError } from '../shared/errors.ts';
 import type { Db } from './batch-writer.ts';
@@ -12,6 +12,7 @@ export async function openDatabase(db: Db, room: DiskRoom, path: string): Promis
   try {
     await room.prepare();
     await db.open();
+    await syncFolder(db.location);
   } catch (error) {
     if (isLocked(error)) throw await holderError(path);
     await room.releaseBallast().catch(() => undefined);
@@ -19,6 +20,12 @@ export async function openDatabase(db: Db, room: DiskRoom, path: string): Promis
       throw unusableError(path, error);
     });
   }
+}
+
+/** A new LevelDB renames CURRENT last and syncs no folder then: a power cut would leave one that does not open. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  await folder.sync().finally(() => folder.close());
 }
 
 /** The fault of a store that cannot be read or written, with what to do. */
