@@ -1,39 +1,73 @@
 import type { Channel, ChannelModel } from 'amqplib';
 import { errorText, GatewayError } from '../shared/errors.ts';
 import { noteClosedByBroker, numbersReusable } from './channel-drain.ts';
+import { readInequivalence } from './inequivalent.ts';
 import { replyCodeOf } from './reply-code.ts';
+
+/** Binding key that meets every routing key of a topic exchange; fanout and headers exchanges do not look at it. */
+const ANY_KEY = '#';
+
+type Arguments = Readonly<Record<string, unknown>>;
+
+type ExchangeType = 'topic' | 'direct' | 'fanout' | 'headers';
 
 interface ExchangeSpec {
   /** Empty for the default exchange, which is always there and takes no bindings. */
   readonly name: string;
-  readonly type: 'topic' | 'direct' | 'fanout' | 'headers';
-  /** False: exchange and queues belong to somebody else and are only looked for. */
+  readonly type: ExchangeType;
+  /** False: all of the topology belongs to somebody else and is only looked for. */
   readonly declare: boolean;
+  /** Arguments of exchange.declare, such as `alternate-exchange`. */
+  readonly arguments?: Arguments;
 }
 
-export interface QueueSpec {
+interface BindingSpec {
+  /** The source. Default: the exchange of the lane. */
+  readonly exchange?: string;
+  /** Default `#`. */
+  readonly key?: string;
+  /** For a headers exchange `x-match` and the headers to meet. */
+  readonly arguments?: Arguments;
+}
+
+/** How something is bound; with neither by the key `#` to the exchange of the lane. */
+interface Bound {
   readonly name: string;
+  /** Short for `bindings` with one entry of this key. */
+  readonly bindingKey?: string;
+  readonly bindings?: readonly BindingSpec[];
+}
+
+/** A further exchange, which gets messages from the lane's. */
+interface BoundExchangeSpec extends Bound {
+  readonly type: ExchangeType;
+  readonly arguments?: Arguments;
+}
+
+export interface QueueSpec extends Bound {
   /** Only quorum queues are on disk before the confirm (RabbitMQ docs/confirms). */
   readonly type: 'quorum' | 'classic' | 'stream';
-  readonly bindingKey: string;
   /** Further queue.declare arguments, such as `x-max-length`. */
-  readonly arguments?: Readonly<Record<string, unknown>>;
+  readonly arguments?: Arguments;
 }
 
 /** What one lane needs at the broker. All of it is durable. */
 export interface Topology {
   readonly exchange: ExchangeSpec;
+  readonly exchanges?: readonly BoundExchangeSpec[];
   readonly queues: readonly QueueSpec[];
 }
 
 /** One thing to ask of the broker, with its name for the error. */
 interface Step {
   readonly what: string;
+  /** What goes when it is deleted, to be declared anew. */
+  readonly costOfDeletion?: string;
   run(channel: Channel): Promise<unknown>;
 }
 
 /**
- * Makes sure that the lane's exchange and queues are there: declares and binds them, or looks for them when
+ * Makes sure that the lane's exchanges and queues are there: declares and binds them, or looks for them when
  * they are not ours to declare (bindings cannot be looked for). Uses channels of its own, because a
  * refusal closes the channel (AMQP 0-9-1 channel.close).
  * @throws {GatewayError} AMQP_TOPOLOGY_REFUSED with everything that is missing or refused, in the broker's words.
@@ -64,50 +98,87 @@ async function runSteps(
       await step.run(channel);
     } catch (error) {
       if (replyCodeOf(error) === undefined) throw error;
-      return { index, text: `${step.what}: ${errorText(error)}` };
+      return { index, text: refusalText(step, error) };
     }
   }
   await channel.close();
   return undefined;
 }
 
-function declarations({ exchange, queues }: Topology): Step[] {
-  const isDefault = exchange.name === '';
-  const steps: Step[] = [];
-  if (!isDefault) {
-    steps.push({
-      what: `exchange "${exchange.name}" refused`,
-      run: (channel) => channel.assertExchange(exchange.name, exchange.type, { durable: true }),
-    });
-  }
-  for (const queue of queues) {
-    steps.push({
-      what: `queue "${queue.name}" refused`,
-      run: (channel) =>
-        channel.assertQueue(queue.name, {
-          durable: true,
-          arguments: { ...queue.arguments, 'x-queue-type': queue.type },
-        }),
-    });
-    if (isDefault) continue; // bound to it by its own name (AMQP 0-9-1 §3.1.3.1)
-    steps.push({
-      what: `binding of queue "${queue.name}" to exchange "${exchange.name}" refused`,
-      run: (channel) => channel.bindQueue(queue.name, exchange.name, queue.bindingKey),
-    });
-  }
-  return steps;
+/** The broker's words; where they are about an argument that differs, first what to do. */
+function refusalText({ what, costOfDeletion }: Step, error: unknown): string {
+  const text = errorText(error);
+  const difference = readInequivalence(text);
+  if (difference === undefined || costOfDeletion === undefined) return `${what}: ${text}`;
+  const { argument, there, here } = difference;
+  return (
+    `${what}: ${argument} is ${there} at the broker and ${here} in the config; give the config the value ` +
+    `of the broker, or delete it at the broker (${costOfDeletion} go with it), or use it as it is with ` +
+    `"declare: false" of the exchange. ${text}`
+  );
 }
 
-function checks({ exchange, queues }: Topology): Step[] {
-  const steps: Step[] = queues.map((queue) => ({
-    what: `queue "${queue.name}" is not usable and not ours to declare`,
-    run: (channel) => channel.checkQueue(queue.name),
-  }));
-  if (exchange.name !== '') {
-    steps.unshift({
-      what: `exchange "${exchange.name}" is not usable and not ours to declare`,
-      run: (channel) => channel.checkExchange(exchange.name),
-    });
-  }
-  return steps;
+/** Exchanges first, and before any binding: a binding may name any of them. */
+function declarations({ exchange, exchanges = [], queues }: Topology): Step[] {
+  const own = exchange.name === '' ? [] : [exchange];
+  return [
+    ...[...own, ...exchanges].map(exchangeDeclaration),
+    ...queues.map(queueDeclaration),
+    ...exchanges.flatMap((bound) => bindings('exchange', bound, exchange.name)),
+    ...queues.flatMap((bound) => bindings('queue', bound, exchange.name)),
+  ];
+}
+
+function exchangeDeclaration(exchange: Omit<ExchangeSpec, 'declare'>): Step {
+  return {
+    what: `exchange "${exchange.name}" refused`,
+    costOfDeletion: 'its bindings',
+    run: (channel) =>
+      channel.assertExchange(exchange.name, exchange.type, {
+        durable: true,
+        arguments: exchange.arguments,
+      }),
+  };
+}
+
+function queueDeclaration(queue: QueueSpec): Step {
+  return {
+    what: `queue "${queue.name}" refused`,
+    costOfDeletion: 'its messages',
+    run: (channel) =>
+      channel.assertQueue(queue.name, {
+        durable: true,
+        arguments: { ...queue.arguments, 'x-queue-type': queue.type },
+      }),
+  };
+}
+
+function bindings(kind: 'exchange' | 'queue', bound: Bound, ownExchange: string): Step[] {
+  const specs: readonly BindingSpec[] = bound.bindings ?? [{ key: bound.bindingKey ?? ANY_KEY }];
+  return specs.flatMap((spec) => {
+    const source = spec.exchange ?? ownExchange;
+    if (source === '') return []; // each queue is bound to it by its own name (AMQP 0-9-1 §3.1.3.1)
+    const key = spec.key ?? ANY_KEY;
+    return {
+      what: `binding of ${kind} "${bound.name}" to exchange "${source}" refused`,
+      run: (channel: Channel) =>
+        kind === 'queue'
+          ? channel.bindQueue(bound.name, source, key, spec.arguments)
+          : channel.bindExchange(bound.name, source, key, spec.arguments),
+    };
+  });
+}
+
+function checks({ exchange, exchanges = [], queues }: Topology): Step[] {
+  const own = exchange.name === '' ? [] : [exchange];
+  return [
+    ...[...own, ...exchanges].map(({ name }) => ({
+      what: `exchange "${name}" is not usable and not ours to declare`,
+      run: (channel: Channel) => channel.checkExchange(name),
+    })),
+    ...queues.map(({ name }) => ({
+      what: `queue "${name}" is not usable and not ours to declare`,
+      run: (channel: Channel) => channel.checkQueue(name),
+    })),
+  ];
 }

@@ -1,39 +1,17 @@
 import { z } from 'zod';
-import { choice, type Shape, shortString } from './fields.ts';
+import { choice, type Shape } from './fields.ts';
 import { limitsSchema, whenFullSchema } from './limits-schema.ts';
-import type {
-  ExchangeConfig,
-  GapsConfig,
-  MappingConfig,
-  PropertiesConfig,
-  QueueConfig,
-} from './types.ts';
+import { refuseUselessRoutes } from './route-check.ts';
+import {
+  boundExchangeSchema,
+  mappingExchangeSchema,
+  namedExchangeSchema,
+  queueSchema,
+} from './topology-schema.ts';
+import type { GapsConfig, MappingConfig, PropertiesConfig } from './types.ts';
 
-const exchangeSchema: z.ZodType<ExchangeConfig> = z.strictObject({
-  name: shortString({ description: 'Name of the exchange' }),
-  type: choice('Type of the exchange', ['topic', 'direct', 'fanout', 'headers']).default('topic'),
-  declare: z.boolean().default(true).meta({
-    description: 'Declare the exchange as durable; false when someone else looks after it',
-  }),
-} satisfies Shape<ExchangeConfig>);
-
-const queueSchema: z.ZodType<QueueConfig> = z.strictObject({
-  name: shortString({ description: 'Name of the durable queue to declare' }),
-  type: choice('Type of the queue; only `quorum` is fsynced before its confirm', [
-    'quorum',
-    'classic',
-    'stream',
-  ]).default('quorum'),
-  bindingKey: z
-    .string()
-    .max(255)
-    .default('#')
-    .meta({ description: 'Binding key from the exchange of the mapping to this queue' }),
-  arguments: z
-    .record(z.string().min(1).max(128), z.union([z.string(), z.number(), z.boolean()]))
-    .default({})
-    .meta({ description: 'Further arguments of queue.declare, such as `x-max-length`' }),
-} satisfies Shape<QueueConfig>);
+/** Most queues, and most further exchanges, of a mapping. */
+const MAX_BOUND = 100;
 
 /** Most characters of a template; what it renders is limited on its own. */
 const MAX_TEMPLATE_LENGTH = 1024;
@@ -76,53 +54,61 @@ const headersSchema: z.ZodType<Readonly<Record<string, string | number | boolean
 
 const failureActions = ['park', 'retry', 'drop'] as const;
 
-const mappingSchema: z.ZodType<MappingConfig> = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[a-z0-9._-]{1,64}$/, 'expected 1 to 64 of the characters a-z 0-9 . _ -')
-    .refine((name) => !name.startsWith('tidegate.'), 'names with `tidegate.` are the own lanes')
-    .meta({ description: 'Name of the mapping and of its lane; part of every message-id' }),
-  filter: z.string().min(1).max(1024).meta({
-    description:
-      'Topic filter; `+` and `#` as in MQTT, a name after them captures: `devices/+device/#rest`',
-  }),
-  exchange: exchangeSchema.meta({ description: 'Where the messages are published' }),
-  routingKey: z.exactOptional(
-    z.string().max(MAX_TEMPLATE_LENGTH).meta({
-      description: `Template of the routing key, such as \`\${device}.\${metric}\`; without it, the topic name with '/' and '.' swapped`,
+const mappingSchema: z.ZodType<MappingConfig> = z
+  .strictObject({
+    name: z
+      .string()
+      .regex(/^[a-z0-9._-]{1,64}$/, 'expected 1 to 64 of the characters a-z 0-9 . _ -')
+      .refine((name) => !name.startsWith('tidegate.'), 'names with `tidegate.` are the own lanes')
+      .meta({ description: 'Name of the mapping and of its lane; part of every message-id' }),
+    filter: z.string().min(1).max(1024).meta({
+      description:
+        'Topic filter; `+` and `#` as in MQTT, a name after them captures: `devices/+device/#rest`',
     }),
-  ),
-  properties: z.exactOptional(
-    propertiesSchema.meta({ description: 'Basic properties of the messages, as templates' }),
-  ),
-  headers: z.exactOptional(headersSchema),
-  queues: z
-    .array(queueSchema)
-    .max(100)
-    .default([])
-    .meta({ description: 'Queues to declare and to bind; none when someone else does' }),
-  onUnroutable: choice(
-    'What becomes of a message that reached no queue (basic.return)',
-    failureActions,
-  ).default('park'),
-  onReject: choice(
-    'What becomes of a message the broker refused (basic.nack)',
-    failureActions,
-  ).default('retry'),
-  limits: z.exactOptional(limitsSchema),
-  whenFull: z.exactOptional(whenFullSchema),
-} satisfies Shape<MappingConfig>);
+    exchange: mappingExchangeSchema.meta({ description: 'Where the messages are published' }),
+    routingKey: z.exactOptional(
+      z.string().max(MAX_TEMPLATE_LENGTH).meta({
+        description: `Template of the routing key, such as \`\${device}.\${metric}\`; without it, the topic name with '/' and '.' swapped`,
+      }),
+    ),
+    properties: z.exactOptional(
+      propertiesSchema.meta({ description: 'Basic properties of the messages, as templates' }),
+    ),
+    headers: z.exactOptional(headersSchema),
+    exchanges: z.exactOptional(
+      z.array(boundExchangeSchema).max(MAX_BOUND).meta({
+        description:
+          'Further exchanges to declare and to bind, that of the mapping being their source',
+      }),
+    ),
+    queues: z
+      .array(queueSchema)
+      .max(MAX_BOUND)
+      .default([])
+      .meta({ description: 'Queues to declare and to bind; none when someone else does' }),
+    onUnroutable: choice(
+      'What becomes of a message that reached no queue (basic.return)',
+      failureActions,
+    ).default('park'),
+    onReject: choice(
+      'What becomes of a message the broker refused (basic.nack)',
+      failureActions,
+    ).default('retry'),
+    limits: z.exactOptional(limitsSchema),
+    whenFull: z.exactOptional(whenFullSchema),
+  } satisfies Shape<MappingConfig>)
+  .superRefine(refuseUselessRoutes);
 
 const GAPS = 'tidegate.gaps';
 
 /** Schema of `gaps`, the route of the gap manifest. */
 export const gapsSchema: z.ZodType<GapsConfig> = z.strictObject({
-  exchange: exchangeSchema
+  exchange: namedExchangeSchema
     .prefault({ name: GAPS })
     .meta({ description: 'Where the gap manifest is published, with key `lane.reason`' }),
   queues: z
     .array(queueSchema)
-    .max(100)
+    .max(MAX_BOUND)
     .prefault([{ name: GAPS }])
     .meta({ description: 'Queues to declare and to bind for it' }),
 } satisfies Shape<GapsConfig>);

@@ -106,25 +106,49 @@ export interface DeliveryConfig {
 /** Exchange types of AMQP 0-9-1 §3.1.3. */
 export type ExchangeType = 'topic' | 'direct' | 'fanout' | 'headers';
 
-/** The exchange a mapping publishes to. */
+/** An argument of a declaration or a binding. */
+export type AmqpArgument = string | number | boolean;
+
+/** The exchange a mapping publishes to; an empty name is the default exchange. */
 export interface ExchangeConfig {
   readonly name: string;
   readonly type: ExchangeType;
+  /** Governs all that is listed with the exchange, too. */
   readonly declare: boolean;
+  readonly arguments?: Readonly<Record<string, AmqpArgument>>;
+}
+
+/** What of an exchange goes to the queue or exchange that it stands in. */
+export interface BindingConfig {
+  /** Absent means the exchange of the mapping. */
+  readonly exchange?: string;
+  /** Absent means `#`. */
+  readonly key?: string;
+  readonly arguments?: Readonly<Record<string, AmqpArgument>>;
+}
+
+/** How something is bound. Without either it is bound to the exchange of its mapping with `#`. */
+interface BoundConfig {
+  /** Short for `bindings` with one entry of that key. */
+  readonly bindingKey?: string;
+  readonly bindings?: readonly BindingConfig[];
+}
+
+/** A durable exchange to declare and to bind to that of its mapping. */
+export interface BoundExchangeConfig extends BoundConfig {
+  readonly name: string;
+  readonly type: ExchangeType;
+  readonly arguments?: Readonly<Record<string, AmqpArgument>>;
 }
 
 /** Queue types of RabbitMQ, as in `x-queue-type`. */
 export type QueueType = 'quorum' | 'classic' | 'stream';
 
-/** A value of a queue argument. */
-export type QueueArgument = string | number | boolean;
-
 /** A durable queue to declare and to bind to the exchange of its mapping. */
-export interface QueueConfig {
+export interface QueueConfig extends BoundConfig {
   readonly name: string;
   readonly type: QueueType;
-  readonly bindingKey: string;
-  readonly arguments: Readonly<Record<string, QueueArgument>>;
+  readonly arguments: Readonly<Record<string, AmqpArgument>>;
 }
 
 /** Templates of the basic properties of a mapping's messages; absent ones are not set. */
@@ -151,6 +175,7 @@ export interface MappingConfig {
   readonly properties?: PropertiesConfig;
   /** By name: a template, or a number or boolean as it is. */
   readonly headers?: Readonly<Record<string, string | number | boolean>>;
+  readonly exchanges?: readonly BoundExchangeConfig[];
   readonly queues: readonly QueueConfig[];
   readonly onUnroutable: FailureAction;
   readonly onReject: FailureAction;
