@@ -8,7 +8,8 @@ export interface SteadyDeviceOptions {
   readonly ledger: DeliveryLedger;
   /** Messages that are under way at once. */
   readonly window: number;
-  readonly paddingBytes: number;
+  /** What makes the payload as long as it should be. */
+  readonly padding: string;
 }
 
 /** What a {@link SteadyDevice} sends, as JSON. */
@@ -22,7 +23,6 @@ export interface SteadyPayload {
 export class SteadyDevice {
   readonly #client: MqttClient;
   readonly #options: SteadyDeviceOptions;
-  readonly #padding: string;
   #counter = 0;
   #underWay = 0;
   #isPaused = true;
@@ -30,7 +30,6 @@ export class SteadyDevice {
   constructor(client: MqttClient, options: SteadyDeviceOptions) {
     this.#client = client;
     this.#options = options;
-    this.#padding = 'x'.repeat(options.paddingBytes);
   }
 
   /** Messages that wait for their PUBACK. */
@@ -49,16 +48,12 @@ export class SteadyDevice {
   }
 
   #sendNext(): void {
-    const { name, ledger, window } = this.#options;
+    const { name, ledger, window, padding } = this.#options;
     this.#counter += 1;
     this.#underWay += 1;
     const id = `${name}/${this.#counter}`;
     ledger.attempted(id);
-    const content: SteadyPayload = {
-      device: name,
-      counter: this.#counter,
-      padding: this.#padding,
-    };
+    const content: SteadyPayload = { device: name, counter: this.#counter, padding };
     const topic = `devices/${name}/telemetry/bulk`;
     this.#client.publishAsync(topic, JSON.stringify(content), { qos: 1 }).then(
       () => {

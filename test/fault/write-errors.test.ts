@@ -16,7 +16,7 @@ const POINTS_PER_RUN = 5;
 const DEVICES = 4;
 const WINDOW = 50;
 /** LevelDB makes a table of every 4 MiB: with messages of this size it does so several times a second. */
-const PADDING_BYTES = 6 * 1024;
+const PADDING = 'x'.repeat(6 * 1024);
 /** Long enough for several tries of the gateway to write, which are 250 ms apart. */
 const LASTING_MS = 600;
 /** PUBACKs after a fault that show that the gateway is at work again: some windows of all devices. */
@@ -57,7 +57,7 @@ class WriteErrorRun {
         name: `device-${number}`,
         ledger: this.ledger,
         window: WINDOW,
-        paddingBytes: PADDING_BYTES,
+        padding: PADDING,
       });
       this.#devices.push(device);
     }
