@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import type { AedesOptions, Client } from 'aedes';
 import type { MqttLimitsConfig } from '../config/types.ts';
 import { AckGate } from './ack-gate.ts';
@@ -141,8 +141,9 @@ export class MqttServer {
   async #close(): Promise<void> {
     this.stopAccepting();
     this.#local.stop();
-    // A PUBREC or PUBCOMP that is due leaves yet.
+    // A PUBREC or PUBCOMP that is due leaves yet; aedes takes a turn of the event loop for it.
     await within(CLOSE_WAIT_MS, this.#packetIds.settled());
+    await nextTurn();
     await new Promise<void>((resolve) => this.#aedes.close(resolve));
     await Promise.all([...this.#readers.keys()].map(destroyed));
     await within(CLOSE_WAIT_MS, this.#gate.willsSettled());
