@@ -99,6 +99,21 @@ test.each([true, false])(
   },
 );
 
+test('a subscription that got SUBACK 0x80 is not stored with the session', async () => {
+  const { server, port } = await startCounting({ limits: { maxSubscriptionsPerClient: 1 } });
+  const client = await RawMqttClient.open(port, { clientId: 'application', clean: false });
+  expect(await subscribe(client, ['a', 'b'])).toEqual([1, 128]);
+  client.destroy();
+  await eventually(() => expect(server.connections).toBe(0), WITHIN);
+  const device = await RawMqttClient.open(port);
+  await publishAll(device, ['b', 'a']);
+  await device.settled();
+  const back = await RawMqttClient.open(port, { clientId: 'application', clean: false });
+  await back.waitFor('publish');
+  await back.settled();
+  expect(back.received.filter(({ cmd }) => cmd === 'publish')).toMatchObject([{ topic: 'a' }]);
+});
+
 test('the subscriptions of a session count while it is away, those of a clean one do not', async () => {
   const { port } = await startCounting({ limits: { maxSubscriptionBytes: 5000 } });
   const clean = await RawMqttClient.open(port, { clientId: 'clean' });
@@ -186,23 +201,27 @@ test('what waits for sessions that are away is bounded over all of them', async 
   await eventually(() => expect(server.stats().queuedBytes).toBe(0), WITHIN);
 });
 
-test('a subscriber that stops reading costs a bounded amount of memory and holds up no publisher', async () => {
+test('a subscriber that stops reading costs a bounded amount of memory and holds up nobody', async () => {
   const { server, port, limited } = await startCounting({
-    config: { drainTimeoutMs: 500 },
+    config: { drainTimeoutMs: 2000 },
     limits: { maxQueuedBytes: 4_000_000, maxQueuedBytesPerClient: 500_000 },
   });
   const stuck = await RawMqttClient.open(port, { clientId: 'stuck' });
   await subscribe(stuck, ['t']);
   stuck.socket.pause();
   const device = await RawMqttClient.open(port);
-  const payload = Buffer.alloc(50_000);
+  const batch: string[] = Array(50).fill('t');
   for (let sent = 0; !limited.includes('subscriber_queue_limit') && sent < 1000; sent++) {
-    await publishAll(device, ['t'], { payload });
+    await publishAll(device, batch, { payload: Buffer.alloc(2000) });
     expect(server.stats().queuedBytes).toBeLessThanOrEqual(4_000_000);
   }
   expect(limited).toContain('subscriber_queue_limit');
-  await publishAll(device, Array(100).fill('t'), { payload: 'x' });
-  await eventually(() => expect(server.connections).toBe(1), WITHIN);
+  const healthy = await RawMqttClient.open(port, { clientId: 'healthy' });
+  await subscribe(healthy, ['t']);
+  await publishAll(device, batch, { payload: 'x' });
+  await eventually(() => expect(payloads(healthy)).toHaveLength(50), WITHIN);
+  expect(server.connections).toBe(3);
+  await eventually(() => expect(server.connections).toBe(2), WITHIN);
   await eventually(() => expect(server.stats().queuedBytes).toBe(0), WITHIN);
 });
 
