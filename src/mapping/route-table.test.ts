@@ -105,6 +105,36 @@ test('What depends on the message is rendered anew for each message of a cached 
   expect(routed(table, long)[1]).toBe('user!routing_key_too_long');
 });
 
+test('Properties are rendered with the key; what fails or does not fit makes the route one to park', () => {
+  const table = compileRoutes(
+    [
+      { name: 'plain', filter: 'd/+dev', properties: { type: `\${dev}` }, headers: { n: 1 } },
+      { name: 'json', filter: 'd/#', routingKey: 'k', properties: { priority: `\${json:p}` } },
+      { name: 'mixed', filter: 'd/+dev', routingKey: `\${client}`, headers: { dev: `\${dev}` } },
+      { name: 'none', filter: 'd/#' },
+    ],
+    GATEWAY,
+  );
+  const routes = (payload: string) =>
+    table.route(message('d/x.y', { payload: Buffer.from(payload) }));
+  const plain = { type: 'x.y', headers: { n: 1 } };
+  const first = routes('{"p":1}');
+  expect(first).toEqual([
+    { lane: 'plain', key: { ok: true, routingKey: 'd.x/y' }, properties: plain },
+    { lane: 'json', key: { ok: true, routingKey: 'k' }, properties: { priority: 1 } },
+    { lane: 'mixed', key: { ok: true, routingKey: 'c' }, properties: { headers: { dev: 'x.y' } } },
+    { lane: 'none', key: { ok: true, routingKey: 'd.x/y' } },
+  ]);
+  const second = routes('{"p":256}');
+  expect(second[1]).toEqual({
+    lane: 'json',
+    key: { ok: false, reason: 'property_invalid', detail: expect.stringContaining('"256"') },
+  });
+  expect(routes('{}')[1]).toMatchObject({ key: { reason: 'template_failed' } });
+  expect(second[0]?.properties).toBe(first[0]?.properties); // cached: rendered once for the topic
+  expect(second[2]?.properties).toBe(first[2]?.properties);
+});
+
 test('A compile reports all faults of all mappings in one error', () => {
   const long = 'x'.repeat(256);
   const specs = [
@@ -114,6 +144,7 @@ test('A compile reports all faults of all mappings in one error', () => {
     mapping('literal', 'c', long),
     mapping('topic', `${long}/#`),
     mapping('gateway', 'd', `\${gateway}`),
+    { name: 'property', filter: '+a', properties: { priority: `\${b}` }, headers: { 'x-seq': 1 } },
   ];
   let thrown: unknown;
   try {
@@ -131,6 +162,8 @@ test('A compile reports all faults of all mappings in one error', () => {
     ['literal', 'routingKey'],
     ['topic', 'routingKey'],
     ['gateway', 'routingKey'],
+    ['property', 'properties', 'priority'],
+    ['property', 'headers', 'x-seq'],
   ]);
   for (const fault of faults) expect(thrown.message).toContain(fault.message);
 });
@@ -195,7 +228,15 @@ test('A cached answer is the uncached answer', () => {
     `\${json:a}`,
     `\${username}.\${gateway}`,
   );
-  const specs = fc.array(fc.tuple(filters, keys), { minLength: 1, maxLength: 6 });
+  const values = fc.constantFrom(`\${topic}`, `\${client}`, `\${json:a}`, '7');
+  const more = fc.record(
+    {
+      properties: fc.record({ type: values, priority: values }, { requiredKeys: [] }),
+      headers: fc.dictionary(fc.constantFrom('kind', 'constructor'), values),
+    },
+    { requiredKeys: [] },
+  );
+  const specs = fc.array(fc.tuple(filters, keys, more), { minLength: 1, maxLength: 6 });
   const sent = fc.record({
     topic: topics,
     clientId: text,
@@ -207,7 +248,10 @@ test('A cached answer is the uncached answer', () => {
     fc.integer({ min: 1, max: 12 }),
     fc.constantFrom('all', 'first'),
     (list, messages, cachedRoutes, match) => {
-      const mappings = list.map(([filter, key], i) => mapping(`${i}`, filter, key));
+      const mappings = list.map(([filter, key, rest], i) => ({
+        ...mapping(`${i}`, filter, key),
+        ...rest,
+      }));
       const options: RouteOptions = { ...GATEWAY, match };
       const cached = compileRoutes(mappings, { ...options, cachedRoutes });
       const uncached = compileRoutes(mappings, { ...options, cachedRoutes: 0 });

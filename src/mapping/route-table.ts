@@ -101,13 +101,13 @@ class TrieRouteTable implements RouteTable {
       const mapping = this.#mappings[index];
       if (mapping === undefined) continue;
       const captures = captureLevels(mapping.filter, topicLevels);
-      const pending = pendingOf(mapping, { message, captures, payload });
+      const input = { message, captures, payload };
       if (mapping.template.topicOnly && mapping.properties?.topicOnly !== false) {
-        const route = renderRoute(pending, { message, payload });
+        const route = renderRoute({ mapping, captures }, input);
         routes.push(route);
         steps.push({ route });
       } else {
-        steps.push(pending);
+        steps.push(pendingOf(mapping, input));
       }
     }
     return routes.length === steps.length ? { routes } : { steps };
@@ -116,14 +116,10 @@ class TrieRouteTable implements RouteTable {
 
 /** A topic that matches nothing takes room too. */
 function weightOf(plan: Plan): number {
-  const weights =
-    'routes' in plan
-      ? plan.routes.map(weightOfRoute)
-      : plan.steps.map((step) => weightOfStep(step));
-  return Math.max(
-    1,
-    weights.reduce((sum, weight) => sum + weight, 0),
-  );
+  let weight = 0;
+  if ('routes' in plan) for (const route of plan.routes) weight += weightOfRoute(route);
+  else for (const step of plan.steps) weight += weightOfStep(step);
+  return Math.max(1, weight);
 }
 
 function weightOfStep(step: Step): number {
@@ -146,15 +142,13 @@ function pendingOf(mapping: Mapping, input: RenderInput): Pending {
   };
 }
 
-function renderRoute(
-  { mapping, captures, ...known }: Pending,
-  of: { readonly message: DeviceMessage; readonly payload: JsonPayload },
-): Route {
-  const input = { ...of, captures };
+function renderRoute(pending: Pending, { message, payload }: Omit<RenderInput, 'captures'>): Route {
+  const { mapping, captures } = pending;
+  const input = { message, captures, payload };
   const lane = mapping.name;
-  const key = known.key ?? renderKey(mapping, input);
+  const key = pending.key ?? renderKey(mapping, input);
   if (!key.ok || mapping.properties === undefined) return { lane, key };
-  const rendered = known.properties ?? mapping.properties.render(input);
+  const rendered = pending.properties ?? mapping.properties.render(input);
   return rendered.ok ? { lane, key, properties: rendered.properties } : { lane, key: rendered };
 }
 
