@@ -23,6 +23,10 @@ export interface WriterHooks {
    * cannot be written still.
    */
   reopened(): Promise<void>;
+  /** The database is closed after a failure, and may be mended before it is opened again. */
+  closed(): Promise<void>;
+  /** A batch is on disk, and all of it was told. */
+  batchWritten(): void;
   /** May add what is cheap to write in passing (low-water marks). */
   addInPassing(batch: Batch): void;
   /** Nothing may be added until this is false again; asked before each batch. */
@@ -128,6 +132,7 @@ export class BatchWriter {
     this.#queue = this.#queue.slice(count);
     if (!this.writable) this.#recovered();
     for (const task of done) task.written();
+    this.#hooks.batchWritten();
   }
 
   #fill(batch: Batch): { count: number; bytes: number } {
@@ -159,6 +164,7 @@ export class BatchWriter {
   async #reopen(): Promise<void> {
     await this.#db.close();
     this.reopensTotal += 1;
+    await this.#hooks.closed();
     try {
       await this.#db.open();
     } catch (error) {

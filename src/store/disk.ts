@@ -1,4 +1,4 @@
-import { mkdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /**
@@ -52,4 +52,14 @@ export class DiskRoom {
   async prepare(): Promise<void> {
     await mkdir(this.#folder, { recursive: true });
   }
+}
+
+/** Bytes of the files in a folder. */
+export async function folderBytes(folder: string): Promise<number> {
+  let bytes = 0;
+  for (const name of await readdir(folder)) {
+    const found = await stat(join(folder, name)).catch(() => undefined);
+    bytes += found?.size ?? 0; // LevelDB may have deleted it since
+  }
+  return bytes;
 }

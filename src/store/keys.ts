@@ -3,10 +3,10 @@
  * position and a range clear touch nothing else.
  *
  *   01                                   format version   → u8
- *   02                                   epoch            → u32
+ *   02                                   epoch            → u32, sealed
  *   03                                   clean end of the last run: its last seqs
- *   10  lane name (UTF-8)                lane number      → u16
- *   20  lane u16                         low-water mark   → u48
+ *   10  lane name (UTF-8)                lane number      → u16, sealed
+ *   20  lane u16                         low-water mark   → u48, sealed
  *   30  lane u16  offset u48             record
  *   40  lane u16  epoch u32  seq u48     parked message
  *   41  lane u16  epoch u32  seq u48     note of a released message until it is settled
@@ -59,6 +59,23 @@ export function recordKey(lane: number, offset: number): Buffer {
   const key = lanePrefixed(RECORD, lane, U48_BYTES);
   key.writeUIntBE(offset, LANE_PREFIX_BYTES, U48_BYTES);
   return key;
+}
+
+/** All records, of whatever lane. */
+export const RECORD_RANGE: { readonly gte: Buffer; readonly lt: Buffer } = {
+  gte: Buffer.from([RECORD]),
+  lt: Buffer.from([RECORD + 1]),
+};
+
+/** All parked messages, of whatever lane. */
+export const PARKED_RANGE: { readonly gte: Buffer; readonly lt: Buffer } = {
+  gte: Buffer.from([PARKED]),
+  lt: Buffer.from([PARKED + 1]),
+};
+
+/** Lane number in the key of a record or a parked message. */
+export function laneOf(key: Buffer): number {
+  return key.readUInt16BE(1);
 }
 
 /** The first key behind all records of the lane. */

@@ -19,6 +19,7 @@ import {
   joinNotes,
   noteOf,
 } from './parked.ts';
+import { countKeys } from './witness-check.ts';
 
 export interface LaneParkingParts {
   readonly db: Db;
@@ -26,6 +27,8 @@ export interface LaneParkingParts {
   readonly name: string;
   readonly number: number;
   readonly onFinding: (finding: StoreFinding) => void;
+  /** Fewer are parked from now on: the checkpoint must say so first, or a crash would make it a loss. */
+  readonly beforeRemoval: () => Promise<void>;
   /** Appends a released message; `also` goes into the same batch, with its offset. */
   readonly append: (
     message: LaneMessage,
@@ -40,6 +43,8 @@ const SEARCH_COUNT = 500;
 export class LaneParking {
   readonly #parts: LaneParkingParts;
   #released = 0;
+  /** Parked messages that are on disk. */
+  count = 0;
 
   constructor(parts: LaneParkingParts) {
     this.#parts = parts;
@@ -47,15 +52,22 @@ export class LaneParking {
 
   /** Counts the notes of released messages, which say whether tidying has anything to do. */
   async load(): Promise<void> {
-    this.#released = (await this.#parts.db.keys(releasedRange(this.#parts.number)).all()).length;
+    const { db, number } = this.#parts;
+    this.#released = await countKeys(db, releasedRange(number));
+    this.count = await countKeys(db, parkedRange(number));
   }
 
   park(message: LaneMessage, note: ParkNote): Promise<void> {
     const key = parkedKey(this.#parts.number, message.epoch, message.seq);
     const bytes = message.payload.length + message.topic.length + note.detail.length + 200;
-    return this.#write(bytes, (batch) => {
+    let isNew = false;
+    const parked = this.#write(bytes, (batch) => {
+      isNew = this.#get(key) === undefined;
       const joined = joinNotes(this.#noteBefore(key), note);
       batch.put(key, encodeParked(key, message, joined)).del(releasedKey(key));
+    });
+    return parked.then(() => {
+      if (isNew) this.count += 1;
     });
   }
 
@@ -65,6 +77,7 @@ export class LaneParking {
 
   async unpark(maxCount: number, reason?: ParkReason): Promise<number> {
     const found = await this.#find(maxCount, reason);
+    await this.#lower(found.length);
     await Promise.all(
       found.map(({ key, parked }) =>
         this.#parts.append(parked.message, (batch, offset) => {
@@ -80,6 +93,7 @@ export class LaneParking {
   async discard(messages: readonly Identified[]): Promise<number> {
     const { db, number } = this.#parts;
     let count = 0;
+    await this.#lower(messages.length);
     const deletions = messages.map(async ({ epoch, seq }) => {
       const key = parkedKey(number, epoch, seq);
       if ((await db.get(key)) === undefined) return;
@@ -87,6 +101,7 @@ export class LaneParking {
       count += 1;
     });
     await Promise.all(deletions);
+    this.count += messages.length - count;
     return count;
   }
 
@@ -136,6 +151,7 @@ export class LaneParking {
       const detail = `A parked message cannot be read: ${errorText(error)}`;
       this.#write(value.length, (batch) => batch.del(key).put(unreadableKey(key), value)).then(
         () => {
+          this.count -= 1;
           const lane = this.#parts.name;
           this.#parts.onFinding({
             kind: 'parked-lost',
@@ -151,11 +167,20 @@ export class LaneParking {
     }
   }
 
-  /** Read where the batch is made: only there the database is known to be open. */
+  async #lower(count: number): Promise<void> {
+    if (count === 0) return;
+    this.count -= count;
+    await this.#parts.beforeRemoval();
+  }
+
   #noteBefore(key: Buffer): ParkNote | undefined {
-    const { db } = this.#parts;
+    return noteOf(this.#get(key)) ?? decodeReleased(this.#get(releasedKey(key)));
+  }
+
+  /** Read where the batch is made: only there the database is known to be open. */
+  #get(key: Buffer): Buffer | undefined {
     try {
-      return noteOf(db.getSync(key)) ?? decodeReleased(db.getSync(releasedKey(key)));
+      return this.#parts.db.getSync(key);
     } catch {
       return undefined; // damaged: the message counts as parked for the first time
     }

@@ -33,8 +33,10 @@ interface Stretch {
 export interface LaneReaderParts {
   readonly db: Db;
   readonly number: number;
-  /** An iterator failed, as it does on a damaged table. Asked once a reading; what it can do it does later. */
-  readonly onFailure: (error: unknown) => void;
+  /** An iterator failed, as it does on a damaged table. True: the database is being mended, read again later. */
+  readonly onFailure: (error: unknown) => boolean;
+  /** Something is about to be given up. */
+  readonly beforeLoss: () => Promise<void>;
 }
 
 /**
@@ -68,6 +70,7 @@ export class LaneReader {
     const last = found.at(-1);
     const nextOffset = last === undefined || at >= endOffset ? at : last.offset + 1;
     const lost = this.#lost(offset, found, nextOffset);
+    if (lost.length > 0) await this.#parts.beforeLoss();
     return {
       messages: found.map(({ offset, message }) => ({ offset, message })),
       lost,
@@ -104,7 +107,7 @@ export class LaneReader {
       }
     } catch (error) {
       await this.endRead().catch(() => undefined);
-      this.#parts.onFailure(error);
+      if (this.#parts.onFailure(error)) throw error;
       const to = Math.min(end, at + maxCount);
       return { found: await this.#get(at, to), to };
     }

@@ -9,11 +9,15 @@ import type {
 } from '../delivery/ports.ts';
 import type { LaneMessage } from '../shared/message.ts';
 import type { Batch, BatchWriter, Db } from './batch-writer.ts';
+import type { Checkpoint } from './checkpoint.ts';
+import type { LaneWitness } from './checkpoint-file.ts';
+import { readPositions } from './contents.ts';
 import type { StoreFinding } from './finding.ts';
-import { decodeU48, encodeU48, markKey, offsetOf, recordKey, recordsEnd } from './keys.ts';
+import { encodeU48, markKey, recordKey, recordsEnd } from './keys.ts';
 import { LaneParking } from './lane-parking.ts';
-import { LaneReader } from './lane-reader.ts';
+import { type Identity, LaneReader } from './lane-reader.ts';
 import { encodeRecord } from './record.ts';
+import { seal } from './sealed.ts';
 
 export interface LaneLogParts {
   readonly db: Db;
@@ -21,12 +25,19 @@ export interface LaneLogParts {
   readonly name: string;
   readonly number: number;
   readonly onFinding: (finding: StoreFinding) => void;
+  /** What the checkpoint of the run before says about it. */
+  readonly witness: LaneWitness | undefined;
+  readonly onReadFailure: (error: unknown) => boolean;
+  readonly beforeLoss: () => Promise<void>;
+  readonly checkpoint: Pick<Checkpoint, 'touch' | 'soon' | 'flush'>;
 }
 
 /** Deleting the settled front in ranges of this size costs little and keeps the disk from growing. */
 const CLEAR_EVERY = 5_000;
 /** Compacting rewrites files: not for a handful of records. */
 const COMPACT_AFTER = 1_000;
+/** A quarter of the default window: so little may be settled and not yet in the checkpoint. */
+const CHECKPOINT_EVERY = 250;
 
 /** The log of one lane in LevelDB. See {@link LaneLog} for what it guarantees. */
 export class LevelLaneLog implements LaneLog {
@@ -38,15 +49,18 @@ export class LevelLaneLog implements LaneLog {
   #cleared = 0;
   #clearedSinceCompaction = 0;
   #isLoaded = false;
+  #checkpointedMark = 0;
+  #last: Identity | undefined;
   lowWaterMark = 0;
   endOffset = 0;
   initialBytes = 0;
 
   constructor(parts: LaneLogParts) {
     this.#parts = parts;
-    this.#reader = new LaneReader({ ...parts, onFailure: () => undefined });
+    this.#reader = new LaneReader({ ...parts, onFailure: parts.onReadFailure });
     this.#parking = new LaneParking({
       ...parts,
+      beforeRemoval: () => parts.checkpoint.flush(),
       append: (message, also) => this.#append(message, also),
     });
   }
@@ -58,23 +72,54 @@ export class LevelLaneLog implements LaneLog {
   /** Reads the positions from the database; again after every reopening, as only the disk knows the truth. */
   async load(): Promise<void> {
     const { db, number } = this.#parts;
-    const mark = await db.get(markKey(number));
-    const range = { gte: recordKey(number, 0), lt: recordsEnd(number) };
-    const [first] = await db.keys({ ...range, limit: 1 }).all();
-    const [last] = await db.keys({ ...range, limit: 1, reverse: true }).all();
-    const persisted = mark === undefined ? undefined : decodeU48(mark);
-    this.#persistedMark = persisted ?? 0;
+    const witness = this.#isLoaded ? undefined : this.#parts.witness;
+    const { mark, firstOffset, endOffset, last } = await readPositions(db, number);
+    this.#persistedMark = mark ?? 0;
     // Without a mark nothing was ever settled here, or the mark is lost: then the first record tells.
-    const start = persisted ?? (first === undefined ? 0 : offsetOf(first));
-    this.lowWaterMark = Math.max(this.lowWaterMark, start);
-    this.#cleared =
-      first === undefined ? this.lowWaterMark : Math.min(offsetOf(first), this.lowWaterMark);
-    this.endOffset = Math.max(last === undefined ? 0 : offsetOf(last) + 1, this.lowWaterMark);
+    const start = mark ?? witness?.lowWaterMark ?? firstOffset ?? 0;
+    this.lowWaterMark = Math.max(this.lowWaterMark, start, witness?.lowWaterMark ?? 0);
+    this.#cleared = Math.min(firstOffset ?? this.lowWaterMark, this.lowWaterMark);
+    // What was told to be durable counts, also if it is not there: then it is lost, and must be found so.
+    this.endOffset = Math.max(
+      this.endOffset,
+      endOffset,
+      this.lowWaterMark,
+      witness?.endOffset ?? 0,
+    );
     this.#nextAssigned = this.endOffset;
     await this.#reader.endRead();
     await this.#parking.load();
-    if (!this.#isLoaded) this.initialBytes = await this.#estimateBytes();
+    if (this.#isLoaded) return;
     this.#isLoaded = true;
+    this.#last = last;
+    this.initialBytes = await this.#estimateBytes();
+    if (witness !== undefined) this.#compare(witness);
+  }
+
+  /** What the checkpoint has to say about it. */
+  witness(): LaneWitness {
+    this.#checkpointedMark = this.lowWaterMark;
+    return {
+      name: this.name,
+      number: this.#parts.number,
+      lowWaterMark: this.lowWaterMark,
+      endOffset: this.endOffset,
+      lastEpoch: this.#last?.epoch ?? 0,
+      lastSeq: this.#last?.seq ?? 0,
+      parked: Math.max(0, this.#parking.count),
+    };
+  }
+
+  #compare(witness: LaneWitness): void {
+    const { lastEpoch: epoch, lastSeq: seq, endOffset } = witness;
+    if (seq > 0) this.#reader.knownLast = { epoch, seq, endOffset };
+    const isNewer =
+      epoch > (this.#last?.epoch ?? 0) || (epoch === this.#last?.epoch && seq > this.#last.seq);
+    if (isNewer && seq > 0) this.#last = { epoch, seq };
+    const count = witness.parked - this.#parking.count;
+    if (count <= 0) return;
+    const detail = 'parked messages are missing';
+    this.#parts.onFinding({ kind: 'parked-lost', lane: this.name, count, detail });
   }
 
   append(message: LaneMessage): Promise<number> {
@@ -98,6 +143,7 @@ export class LevelLaneLog implements LaneLog {
         },
         written: () => {
           this.endOffset = offset + 1;
+          if (also === undefined) this.#last = { epoch: message.epoch, seq: message.seq };
           resolve(offset);
         },
         abandoned: reject,
@@ -131,12 +177,16 @@ export class LevelLaneLog implements LaneLog {
 
   settle(lowWaterMark: number): void {
     this.lowWaterMark = lowWaterMark;
+    const { checkpoint } = this.#parts;
+    if (lowWaterMark - this.#checkpointedMark >= CHECKPOINT_EVERY) checkpoint.touch();
+    else checkpoint.soon();
   }
 
   /** Adds the low-water mark to a batch that is written anyway. */
   addMark(batch: Batch): void {
     if (this.lowWaterMark <= this.#persistedMark) return;
-    batch.put(markKey(this.#parts.number), encodeU48(this.lowWaterMark));
+    const key = markKey(this.#parts.number);
+    batch.put(key, seal(key, encodeU48(this.lowWaterMark)));
     this.#persistedMark = this.lowWaterMark;
   }
 
@@ -145,7 +195,7 @@ export class LevelLaneLog implements LaneLog {
     const { db, number } = this.#parts;
     const mark = this.lowWaterMark;
     if (mark > this.#persistedMark) {
-      await db.put(markKey(number), encodeU48(mark));
+      await db.put(markKey(number), seal(markKey(number), encodeU48(mark)));
       this.#persistedMark = mark;
     }
     this.#reader.forgetBelow(mark);

@@ -1,4 +1,4 @@
-import { readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setInterval } from 'node:timers/promises';
 import { Level } from 'level';
@@ -6,21 +6,21 @@ import type { StoreConfig } from '../config/types.ts';
 import type { MessageStore, PreviousRun } from '../delivery/ports.ts';
 import { GatewayError } from '../shared/errors.ts';
 import { BatchWriter, type Db } from './batch-writer.ts';
-import { decodeCleanEnd, encodeCleanEnd } from './clean-end.ts';
-import { DiskRoom } from './disk.ts';
+import { Checkpoint } from './checkpoint.ts';
+import type { Witness } from './checkpoint-file.ts';
+import { encodeCleanEnd } from './clean-end.ts';
+import type { Contents } from './contents.ts';
+import { DiskRoom, folderBytes } from './disk.ts';
 import type { StoreFinding } from './finding.ts';
-import {
-  CLEAN_END_KEY,
-  EPOCH_KEY,
-  FORMAT_KEY,
-  LANE_NAME_RANGE,
-  laneNameKey,
-  laneNameOf,
-  parkedRange,
-} from './keys.ts';
+import { CLEAN_END_KEY, laneNameKey, parkedRange } from './keys.ts';
 import { LevelLaneLog } from './level-lane-log.ts';
-import { openDatabase, unusableError } from './open.ts';
+import { Mending } from './mending.ts';
+import { isCorruption, openDatabase, unusableError } from './open.ts';
 import { LevelPacketIds } from './packet-ids.ts';
+import { beginRun, checkFormat, encodeLaneNumber, proveWritable } from './run-start.ts';
+import { Safekeeping } from './safekeeping.ts';
+import { seal } from './sealed.ts';
+import { countKeys } from './witness-check.ts';
 
 /** What the store tells of itself. */
 export interface StoreEvents {
@@ -44,8 +44,6 @@ export interface StoreStats {
 
 /** Each record is read once and in order: a cache has nothing to give, and memory is scarce on a Pi. */
 const CACHE_BYTES = 512 * 1024;
-const FORMAT_VERSION = 1;
-const FORMAT: Buffer = Buffer.from([FORMAT_VERSION]);
 /** How late the low-water mark may reach the disk; a crash repeats at most what was settled since. */
 const TIDY_EVERY_MS = 1_000;
 /** From this part of `store.maxBytes` on, what is settled is given back at once. */
@@ -59,7 +57,13 @@ export class LevelStore implements MessageStore {
   readonly #room: DiskRoom;
   readonly #writer: BatchWriter;
   readonly #lanes = new Map<string, LevelLaneLog>();
-  readonly #laneNumbers = new Map<string, number>();
+  readonly #safekeeping: Safekeeping;
+  readonly #checkpoint: Checkpoint;
+  readonly #mending: Mending;
+  #witness: Witness | undefined;
+  #laneNumbers = new Map<string, number>();
+  #maxLaneNumber = 0;
+  #hasToldLoss = false;
   readonly #stopping = new AbortController();
   #tidying: Promise<void> | undefined;
   #isOpen = false;
@@ -80,10 +84,18 @@ export class LevelStore implements MessageStore {
     const options = { ...encodings, cacheSize: CACHE_BYTES };
     this.#db = new Level<Buffer, Buffer>(join(config.path, 'db'), options);
     this.#room = new DiskRoom(config.path, config.reserveBytes, config.ballastBytes);
+    this.#safekeeping = new Safekeeping(config.path, this.#db.location);
+    this.#mending = new Mending(this.#db, this.#safekeeping, (found) => events.onFinding(found));
+    this.#checkpoint = new Checkpoint(config.path, {
+      witness: () => this.#testify(),
+      onFailed: (detail) => events.onFinding({ kind: 'checkpoint-failed', detail }),
+    });
     this.#writer = new BatchWriter(this.#db, this.#room, {
+      closed: () => this.#mending.mend(),
+      batchWritten: () => this.#checkpoint.touch(),
       reopened: async () => {
         for (const lane of this.#lanes.values()) await lane.load();
-        await this.#db.batch().put(FORMAT_KEY, FORMAT).write({ sync: true });
+        await proveWritable(this.#db);
       },
       addInPassing: (batch) => {
         for (const lane of this.#lanes.values()) lane.addMark(batch);
@@ -104,18 +116,20 @@ export class LevelStore implements MessageStore {
    * @throws {GatewayError} STORE_LOCKED, STORE_UNUSABLE, STORE_FORMAT_UNKNOWN; each says what to do.
    */
   async open(): Promise<void> {
-    await openDatabase(this.#db, this.#room, this.#config.path);
+    this.#witness = await this.#checkpoint.read();
+    const contents = await this.#openDatabase();
     try {
-      await this.#beginEpoch();
+      await this.#beginRun(contents);
     } catch (error) {
       await this.#db.close();
       if (error instanceof GatewayError) throw error;
-      await this.#beginEpochOnFullDisk();
+      await this.#beginRunOnFullDisk();
     }
     this.#isOpen = true;
     await this.#measure();
     await this.#room.keepBallast();
     this.#tidying = this.#tidyForever();
+    await this.#checkpoint.flush();
   }
 
   async lane(name: string): Promise<LevelLaneLog> {
@@ -128,6 +142,10 @@ export class LevelStore implements MessageStore {
       name,
       number,
       onFinding: (finding) => this.#events.onFinding(finding),
+      witness: this.#witness?.lanes.find((lane) => lane.name === name),
+      checkpoint: this.#checkpoint,
+      onReadFailure: (error) => this.#readFailed(error),
+      beforeLoss: () => this.#beforeLoss(),
     });
     await log.load();
     this.#lanes.set(name, log);
@@ -143,9 +161,7 @@ export class LevelStore implements MessageStore {
   async parkedCount(lane: string): Promise<number> {
     const number = this.#laneNumbers.get(lane);
     if (number === undefined) return 0;
-    let count = 0;
-    for await (const _ of this.#db.keys(parkedRange(number))) count += 1;
-    return count;
+    return countKeys(this.#db, parkedRange(number));
   }
 
   stats(): StoreStats {
@@ -173,45 +189,71 @@ export class LevelStore implements MessageStore {
     }
     if (lastSeqs !== undefined && this.#writer.writable) {
       const end = encodeCleanEnd(this.epoch, lastSeqs);
-      await this.#db.put(CLEAN_END_KEY, end, { sync: true }).catch(() => undefined);
+      const value = seal(CLEAN_END_KEY, end);
+      await this.#db.put(CLEAN_END_KEY, value, { sync: true }).catch(() => undefined);
     }
     await this.#db.close();
+    await this.#checkpoint.close();
     await rm(join(this.#config.path, 'owner'), { force: true });
   }
 
-  async #beginEpoch(): Promise<void> {
-    const format = await this.#db.get(FORMAT_KEY);
-    if (format !== undefined && format[0] !== FORMAT_VERSION) {
-      throw new GatewayError(
-        'STORE_FORMAT_UNKNOWN',
-        `The store in ${this.#config.path} has format ${format[0]}, this version knows ${FORMAT_VERSION}: run the version that wrote it until it is drained, or set store.path to another folder.`,
-      );
-    }
-    for await (const [key, value] of this.#db.iterator(LANE_NAME_RANGE)) {
-      this.#laneNumbers.set(laneNameOf(key), value.readUInt16BE(0));
-    }
-    const last = await this.#db.get(EPOCH_KEY);
-    const lastEpoch = last?.readUInt32BE(0) ?? 0;
-    if (lastEpoch > 0)
-      this.previousRun = decodeCleanEnd(lastEpoch, await this.#db.get(CLEAN_END_KEY));
-    this.epoch = lastEpoch + 1;
-    const epoch = Buffer.allocUnsafe(4);
-    epoch.writeUInt32BE(this.epoch, 0);
-    const batch = this.#db.batch().put(FORMAT_KEY, FORMAT).put(EPOCH_KEY, epoch);
-    await batch.del(CLEAN_END_KEY).write({ sync: true });
+  #openDatabase(): Promise<Contents> {
+    return openDatabase({
+      db: this.#db,
+      room: this.#room,
+      path: this.#config.path,
+      safekeeping: this.#safekeeping,
+      witness: this.#witness,
+      onFinding: (finding) => this.#events.onFinding(finding),
+    });
+  }
+
+  async #beginRun(contents: Contents): Promise<void> {
+    await checkFormat(this.#db, this.#config.path);
+    const run = await beginRun(this.#db, contents, this.#witness);
+    this.epoch = run.epoch;
+    this.previousRun = run.previousRun;
+    this.#laneNumbers = run.laneNumbers;
+    this.#maxLaneNumber = run.maxLaneNumber;
     await writeFile(join(this.#config.path, 'owner'), String(process.pid)).catch(() => undefined);
+    if (contents.epoch === 0 || this.#witness !== undefined) return;
+    const detail = 'there is no checkpoint: if the end of a log is missing, it is not known';
+    this.#events.onFinding({ kind: 'tail-unverified', detail });
   }
 
   /** There was room to open, not to write: the ballast's room is for this. */
-  async #beginEpochOnFullDisk(): Promise<void> {
+  async #beginRunOnFullDisk(): Promise<void> {
     await this.#room.releaseBallast();
-    await openDatabase(this.#db, this.#room, this.#config.path);
+    const contents = await this.#openDatabase();
     try {
-      await this.#beginEpoch();
+      await this.#beginRun(contents);
     } catch (error) {
       await this.#db.close();
       throw error instanceof GatewayError ? error : unusableError(this.#config.path, error);
     }
+  }
+
+  /** What is on disk, for the checkpoint. Lanes that are not in use stay as they were found. */
+  #testify(): Witness {
+    const idle = (this.#witness?.lanes ?? []).filter(({ name }) => !this.#lanes.has(name));
+    const lanes = [...this.#lanes.values()].map((lane) => lane.witness());
+    return { epoch: this.epoch, lanes: [...idle, ...lanes] };
+  }
+
+  /** True when reading can be tried again later: the database is being opened again, mended if need be. */
+  #readFailed(error: unknown): boolean {
+    if (this.#db.status !== 'open' || !this.#writer.isTrusted) return true;
+    if (!this.#mending.request(error)) return false;
+    this.#writer.distrust(error);
+    return true;
+  }
+
+  /** Records are about to be given up: the files they may be in are kept. */
+  async #beforeLoss(): Promise<void> {
+    const path = await this.#safekeeping.quarantine().catch(() => undefined);
+    if (this.#hasToldLoss || path === undefined) return;
+    this.#hasToldLoss = true;
+    this.#events.onFinding({ kind: 'quarantined', detail: 'stored messages are lost', path });
   }
 
   async #measure(): Promise<void> {
@@ -224,10 +266,10 @@ export class LevelStore implements MessageStore {
   }
 
   async #nameLane(name: string): Promise<number> {
-    const number = Math.max(0, ...this.#laneNumbers.values()) + 1;
-    const value = Buffer.allocUnsafe(2);
-    value.writeUInt16BE(number, 0);
+    const number = this.#maxLaneNumber + 1;
+    const value = encodeLaneNumber(name, number);
     await this.#db.batch().put(laneNameKey(name), value).write({ sync: true });
+    this.#maxLaneNumber = number;
     this.#laneNumbers.set(name, number);
     return number;
   }
@@ -253,16 +295,9 @@ export class LevelStore implements MessageStore {
       await this.#room.keepBallast();
       await this.#measure();
     } catch (error) {
+      // What one mending has not mended stays: reading goes around it, and nothing else must suffer.
+      if (isCorruption(error) && !this.#mending.request(error)) return;
       this.#writer.distrust(error);
     }
   }
-}
-
-async function folderBytes(folder: string): Promise<number> {
-  let bytes = 0;
-  for (const name of await readdir(folder)) {
-    const found = await stat(join(folder, name)).catch(() => undefined);
-    bytes += found?.size ?? 0; // LevelDB may have deleted it since
-  }
-  return bytes;
 }

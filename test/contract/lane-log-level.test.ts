@@ -1,7 +1,8 @@
 import { Level } from 'level';
 import { expect, onTestFinished, test } from 'vitest';
-import { recordKey } from '../../src/store/keys.ts';
+import { FORMAT_KEY, recordKey } from '../../src/store/keys.ts';
 import { LevelStore } from '../../src/store/level-store.ts';
+import { seal } from '../../src/store/sealed.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 import { describeLaneLog, numbered, refused } from './lane-log-contract.ts';
 
@@ -117,7 +118,7 @@ test('a store in use names the process that holds it', async () => {
 test('a store of another format is left alone', async () => {
   const path = await tempDir();
   await (await openStore(path)).close();
-  await tamper(path, (db) => db.put(Buffer.from([1]), Buffer.from([99])));
+  await tamper(path, (db) => db.put(FORMAT_KEY, seal(FORMAT_KEY, Buffer.from([99]))));
   await expect(openStore(path)).rejects.toMatchObject({ code: 'STORE_FORMAT_UNKNOWN' });
 });
 

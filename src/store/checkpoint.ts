@@ -1,0 +1,105 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errorText } from '../shared/errors.ts';
+import { copyPosition, encodeWitness, readWitness, type Witness } from './checkpoint-file.ts';
+
+/** How late a settled message may reach the checkpoint: what a SIGKILL repeats beyond the window. */
+const SOON_MS = 50;
+
+export interface CheckpointHooks {
+  /** What is to be written: only what is on disk. */
+  witness(): Witness;
+  /** Told once, until a write succeeds again. */
+  onFailed(detail: string): void;
+}
+
+/**
+ * A second witness beside LevelDB, which loses the tail of a damaged log without a word. It is written after
+ * each batch and not synced: the page cache keeps it over a SIGKILL, and a power cut leaves an older one, which
+ * says less and never too much. Writing it blocks nothing and its failure stops nothing.
+ */
+export class Checkpoint {
+  readonly #path: string;
+  readonly #hooks: CheckpointHooks;
+  #file: FileHandle | undefined;
+  #generation = 0;
+  #wanted = 0;
+  #written = 0;
+  #running: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #hasFailed = false;
+  failuresTotal = 0;
+
+  constructor(folder: string, hooks: CheckpointHooks) {
+    this.#path = join(folder, 'checkpoint');
+    this.#hooks = hooks;
+  }
+
+  /** What the run before left; undefined when there is no whole copy. */
+  async read(): Promise<Witness | undefined> {
+    const found = await readWitness(this.#path).catch(() => undefined);
+    this.#generation = found?.generation ?? 0;
+    return found?.witness;
+  }
+
+  /** Writes at the next chance. */
+  touch(): void {
+    this.#wanted += 1;
+    this.#running ??= this.#run();
+  }
+
+  /** Writes within 50 ms. */
+  soon(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.touch();
+    }, SOON_MS).unref();
+  }
+
+  /** Resolves when what is true now was written, or could not be. */
+  async flush(): Promise<void> {
+    this.touch();
+    await this.#running;
+  }
+
+  /** Writes both copies, so that damage to one of them costs nothing. */
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    await this.flush();
+    await this.flush();
+    clearTimeout(this.#timer);
+    await this.#file?.close().catch(() => undefined);
+    this.#file = undefined;
+  }
+
+  async #run(): Promise<void> {
+    while (this.#written < this.#wanted) {
+      const wanted = this.#wanted;
+      await this.#write();
+      this.#written = wanted;
+    }
+    this.#running = undefined;
+  }
+
+  async #write(): Promise<void> {
+    try {
+      this.#file ??= await openForWriting(this.#path);
+      const generation = this.#generation + 1;
+      const copy = encodeWitness(generation, this.#hooks.witness());
+      await this.#file.write(copy, 0, copy.length, copyPosition(generation));
+      this.#generation = generation;
+      this.#hasFailed = false;
+    } catch (error) {
+      this.failuresTotal += 1;
+      await this.#file?.close().catch(() => undefined);
+      this.#file = undefined;
+      if (!this.#hasFailed) this.#hooks.onFailed(errorText(error));
+      this.#hasFailed = true;
+    }
+  }
+}
+
+/** Positions matter, so not for appending; made if it is not there, never emptied. */
+function openForWriting(path: string): Promise<FileHandle> {
+  return open(path, 'r+').catch(() => open(path, 'w+'));
+}

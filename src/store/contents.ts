@@ -1,0 +1,104 @@
+import type { Db } from './batch-writer.ts';
+import {
+  decodeU48,
+  EPOCH_KEY,
+  identityOf,
+  LANE_NAME_RANGE,
+  laneNameOf,
+  laneOf,
+  markKey,
+  offsetOf,
+  PARKED_RANGE,
+  parkedRange,
+  RECORD_RANGE,
+  recordKey,
+  recordsEnd,
+} from './keys.ts';
+import type { Identity } from './lane-reader.ts';
+import { decodeRecord, isReleased } from './record.ts';
+import { unseal } from './sealed.ts';
+
+/** Where the records of one lane lie, as far as they can be read. */
+export interface Positions {
+  /** Undefined when nothing was ever settled, or the mark is lost. */
+  readonly mark: number | undefined;
+  readonly firstOffset: number | undefined;
+  /** Behind the last readable record; 0 when there is none. */
+  readonly endOffset: number;
+  /** The last record in order of arrival, and where it lies. */
+  readonly last: (Identity & { readonly offset: number }) | undefined;
+}
+
+/** What the database says of itself. */
+export interface Contents {
+  /** The highest epoch anything in it has; 0 when it is new. */
+  readonly epoch: number;
+  readonly laneNumbers: ReadonlyMap<string, number>;
+  /** Highest lane number in use, also by records whose lane has no name any more. */
+  readonly maxLaneNumber: number;
+}
+
+/** Records looked at from behind in search of a readable one, at once. */
+const LOOK_BACK_COUNT = 200;
+
+export async function readPositions(db: Db, number: number): Promise<Positions> {
+  const key = markKey(number);
+  const mark = unseal(key, await db.get(key));
+  const range = { gte: recordKey(number, 0), lt: recordsEnd(number) };
+  const [first] = await db.keys({ ...range, limit: 1 }).all();
+  let endOffset = 0;
+  let last: Positions['last'];
+  const backwards = db.iterator({ ...range, reverse: true });
+  try {
+    search: for (;;) {
+      const entries = await backwards.nextv(LOOK_BACK_COUNT);
+      if (entries.length === 0) break;
+      for (const [key, value] of entries) {
+        const identity = identityIn(key, value);
+        if (identity === undefined) continue;
+        if (endOffset === 0) endOffset = offsetOf(key) + 1;
+        if (isReleased(value)) continue;
+        last = { ...identity, offset: offsetOf(key) };
+        break search;
+      }
+    }
+  } finally {
+    await backwards.close();
+  }
+  return {
+    mark: mark === undefined ? undefined : decodeU48(mark),
+    firstOffset: first === undefined ? undefined : offsetOf(first),
+    endOffset,
+    last,
+  };
+}
+
+/** @throws when the database cannot be read. */
+export async function readContents(db: Db): Promise<Contents> {
+  const laneNumbers = new Map<string, number>();
+  for await (const [key, value] of db.iterator(LANE_NAME_RANGE)) {
+    const number = unseal(key, value);
+    if (number !== undefined) laneNumbers.set(laneNameOf(key), number.readUInt16BE(0));
+  }
+  const numbers = new Set(laneNumbers.values());
+  for (const range of [RECORD_RANGE, PARKED_RANGE]) {
+    const [last] = await db.keys({ ...range, limit: 1, reverse: true }).all();
+    if (last !== undefined) numbers.add(laneOf(last));
+  }
+  let epoch = unseal(EPOCH_KEY, await db.get(EPOCH_KEY))?.readUInt32BE(0) ?? 0;
+  for (const number of numbers) {
+    const { last } = await readPositions(db, number);
+    const [parked] = await db.keys({ ...parkedRange(number), limit: 1, reverse: true }).all();
+    const parkedEpoch = parked === undefined ? 0 : identityOf(parked).epoch;
+    epoch = Math.max(epoch, last?.epoch ?? 0, parkedEpoch);
+  }
+  return { epoch, laneNumbers, maxLaneNumber: Math.max(0, ...numbers) };
+}
+
+function identityIn(key: Buffer, value: Buffer): Identity | undefined {
+  try {
+    return decodeRecord(key, value);
+  } catch {
+    return undefined;
+  }
+}

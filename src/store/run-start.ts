@@ -1,0 +1,64 @@
+import type { PreviousRun } from '../delivery/ports.ts';
+import { GatewayError } from '../shared/errors.ts';
+import type { Db } from './batch-writer.ts';
+import type { Witness } from './checkpoint-file.ts';
+import { decodeCleanEnd } from './clean-end.ts';
+import type { Contents } from './contents.ts';
+import { CLEAN_END_KEY, EPOCH_KEY, FORMAT_KEY, laneNameKey } from './keys.ts';
+import { seal, unseal } from './sealed.ts';
+
+const FORMAT_VERSION = 1;
+const FORMAT: Buffer = seal(FORMAT_KEY, Buffer.from([FORMAT_VERSION]));
+
+export interface RunStart {
+  readonly epoch: number;
+  readonly previousRun: PreviousRun | undefined;
+  readonly laneNumbers: Map<string, number>;
+  readonly maxLaneNumber: number;
+}
+
+/** @throws {GatewayError} STORE_FORMAT_UNKNOWN. A damaged format is no format. */
+export async function checkFormat(db: Db, path: string): Promise<void> {
+  const format = unseal(FORMAT_KEY, await db.get(FORMAT_KEY))?.[0] ?? FORMAT_VERSION;
+  if (format === FORMAT_VERSION) return;
+  throw new GatewayError(
+    'STORE_FORMAT_UNKNOWN',
+    `The store in ${path} has format ${format}, this version knows ${FORMAT_VERSION}: run the version that wrote it until it is drained, or set store.path to another folder.`,
+  );
+}
+
+/** Begins an epoch above any that was ever used, and writes again what only the checkpoint knew. */
+export async function beginRun(
+  db: Db,
+  contents: Contents,
+  witness: Witness | undefined,
+): Promise<RunStart> {
+  const lastEpoch = Math.max(contents.epoch, witness?.epoch ?? 0);
+  const epoch = lastEpoch + 1;
+  const laneNumbers = new Map(contents.laneNumbers);
+  for (const { name, number } of witness?.lanes ?? []) laneNumbers.set(name, number);
+  const cleanEnd = unseal(CLEAN_END_KEY, await db.get(CLEAN_END_KEY));
+  const batch = db.batch().put(FORMAT_KEY, FORMAT).del(CLEAN_END_KEY);
+  for (const [name, number] of laneNumbers)
+    batch.put(laneNameKey(name), encodeLaneNumber(name, number));
+  const value = Buffer.allocUnsafe(4);
+  value.writeUInt32BE(epoch, 0);
+  await batch.put(EPOCH_KEY, seal(EPOCH_KEY, value)).write({ sync: true });
+  return {
+    epoch,
+    previousRun: lastEpoch === 0 ? undefined : decodeCleanEnd(lastEpoch, cleanEnd),
+    laneNumbers,
+    maxLaneNumber: Math.max(contents.maxLaneNumber, 0, ...laneNumbers.values()),
+  };
+}
+
+/** A write that shows whether the database can be written. */
+export async function proveWritable(db: Db): Promise<void> {
+  await db.batch().put(FORMAT_KEY, FORMAT).write({ sync: true });
+}
+
+export function encodeLaneNumber(name: string, number: number): Buffer {
+  const value = Buffer.allocUnsafe(2);
+  value.writeUInt16BE(number, 0);
+  return seal(laneNameKey(name), value);
+}

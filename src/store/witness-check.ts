@@ -1,0 +1,48 @@
+import type { Db } from './batch-writer.ts';
+import type { LaneWitness, Witness } from './checkpoint-file.ts';
+import { type Contents, readPositions } from './contents.ts';
+import { parkedRange, recordKey } from './keys.ts';
+
+/** Keys read at once when they are only counted. */
+const COUNT_AT_ONCE = 5_000;
+
+/** True when the database has all that the checkpoint says it had. */
+export async function agrees(db: Db, contents: Contents, witness: Witness): Promise<boolean> {
+  if (contents.epoch < witness.epoch) return false;
+  for (const lane of witness.lanes) if (!(await hasAll(db, contents, lane))) return false;
+  return true;
+}
+
+/** True when no unsettled record is missing. Reads the key of each, so only for when there is a doubt. */
+export async function isComplete(db: Db, contents: Contents, witness: Witness): Promise<boolean> {
+  for (const number of contents.laneNumbers.values()) {
+    const { mark, firstOffset, endOffset } = await readPositions(db, number);
+    const settled = witness.lanes.find((lane) => lane.number === number)?.lowWaterMark ?? 0;
+    const from = Math.max(mark ?? firstOffset ?? 0, settled);
+    const range = { gte: recordKey(number, from), lt: recordKey(number, endOffset) };
+    if (from < endOffset && (await countKeys(db, range)) < endOffset - from) return false;
+  }
+  return true;
+}
+
+/** How many keys there are in a range. */
+export async function countKeys(db: Db, range: { gte: Buffer; lt: Buffer }): Promise<number> {
+  const keys = db.keys(range);
+  try {
+    for (let count = 0; ; ) {
+      const found = await keys.nextv(COUNT_AT_ONCE);
+      if (found.length === 0) return count;
+      count += found.length;
+    }
+  } finally {
+    await keys.close();
+  }
+}
+
+async function hasAll(db: Db, contents: Contents, lane: LaneWitness): Promise<boolean> {
+  if (contents.laneNumbers.get(lane.name) !== lane.number) return false;
+  const { mark = 0, endOffset } = await readPositions(db, lane.number);
+  const isSettled = lane.lowWaterMark >= lane.endOffset;
+  if (!isSettled && Math.max(endOffset, mark) < lane.endOffset) return false;
+  return lane.parked === 0 || (await countKeys(db, parkedRange(lane.number))) >= lane.parked;
+}

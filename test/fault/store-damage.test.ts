@@ -1,0 +1,188 @@
+import { cp, readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { LaneLog, LostRecords } from '../../src/delivery/ports.ts';
+import type { LaneMessage } from '../../src/shared/message.ts';
+import type { StoreFinding } from '../../src/store/finding.ts';
+import type { LevelStore } from '../../src/store/level-store.ts';
+import { eventually } from '../helpers/eventually.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+import {
+  buildStore,
+  damage,
+  LANES,
+  type LaneTruth,
+  numbered,
+  openStore,
+  randomOf,
+  type Truth,
+} from './damage-site.ts';
+
+const DAMAGES = Number(process.env['TIDEGATE_SOAK_DAMAGES'] ?? 60);
+const SEED = Number(process.env['TIDEGATE_TEST_SEED'] ?? Date.now() % 1_000_000);
+const START_LIMIT_MS = 30_000;
+const MS_A_DAMAGE = 1_000;
+
+interface Drained {
+  readonly messages: Map<number, LaneMessage>;
+  readonly lost: LostRecords[];
+}
+
+/** Reads a lane to its end as a lane does, trying again while the store is being mended. */
+async function drain(log: LaneLog): Promise<Drained> {
+  const messages = new Map<number, LaneMessage>();
+  const lost: LostRecords[] = [];
+  let offset = log.lowWaterMark;
+  while (offset < log.endOffset) {
+    const chunk = await eventually(() => log.read(offset, 100), { withinMs: 10_000 });
+    for (const one of chunk.messages) {
+      expect(messages.has(one.offset), 'an offset is delivered once').toBe(false);
+      messages.set(one.offset, one.message);
+    }
+    lost.push(...chunk.lost);
+    expect(chunk.nextOffset, 'reading gets on').toBeGreaterThan(offset);
+    offset = chunk.nextOffset;
+  }
+  await log.endRead();
+  return { messages, lost };
+}
+
+/** Every unsettled offset is delivered as it was, or lost and named; and nothing else is. */
+function judge({ messages, lost }: Drained, truth: LaneTruth): number {
+  for (const [offset, message] of messages)
+    expect(message).toEqual({ ...truth.records[offset], fromStore: true });
+  let count = 0;
+  for (const range of lost) {
+    expect(range.fromOffset, 'nothing that is settled is told lost').toBeGreaterThanOrEqual(
+      truth.mark,
+    );
+    for (let offset = range.fromOffset; offset < range.fromOffset + range.count; offset += 1) {
+      expect(messages.has(offset), 'lost or delivered').toBe(false);
+      expectWithin(range, truth.records[offset]);
+    }
+    count += range.count;
+  }
+  const delivered = [...messages.keys()].filter((offset) => offset >= truth.mark);
+  expect(delivered.length + count).toBe(truth.records.length - truth.mark);
+  return count;
+}
+
+function expectWithin(range: LostRecords, message: LaneMessage | undefined): void {
+  const rank = (epoch: number, seq: number): number => epoch * 1_000_000 + seq;
+  const at = rank(message?.epoch ?? -1, message?.seq ?? -1);
+  const { epoch, fromSeq, toEpoch, toSeq } = range;
+  if (epoch !== undefined) expect(at).toBeGreaterThanOrEqual(rank(epoch, fromSeq ?? 0));
+  if (toEpoch !== undefined) expect(at).toBeLessThanOrEqual(rank(toEpoch, toSeq ?? 0));
+}
+
+async function judgeParked(
+  log: LaneLog,
+  lane: string,
+  truth: LaneTruth,
+  findings: StoreFinding[],
+): Promise<number> {
+  const parked = await eventually(() => log.parked(1_000), { withinMs: 10_000 });
+  for (const { message } of parked) {
+    const original = truth.parked.find(({ epoch, seq }) => {
+      return message.epoch === epoch && message.seq === seq;
+    });
+    expect(message).toEqual({ ...original, fromStore: true });
+  }
+  const missing = truth.parked.length - parked.length;
+  await eventually(
+    () => {
+      const told = findings.filter((one) => one.kind === 'parked-lost' && one.lane === lane);
+      expect(told.reduce((sum, one) => sum + (one.count ?? 0), 0)).toBe(missing);
+    },
+    { withinMs: 5_000 },
+  );
+  return missing;
+}
+
+/** The damaged file lies in the quarantine as it was found. */
+async function expectQuarantined(path: string, file: string, found: Buffer | undefined) {
+  const kept = await readdir(join(path, 'quarantine'), { recursive: true });
+  expect(kept.length).toBeGreaterThan(0);
+  const name = file.replace('db/', '');
+  if (found === undefined || !/ldb|log|MANIFEST|CURRENT/.test(name)) return;
+  const copy = kept.find((one) => one.endsWith(`/${name}`));
+  expect(copy, `${name} is among ${kept.join(' ')}`).toBeDefined();
+  expect(await readFile(join(path, 'quarantine', copy ?? ''))).toEqual(found);
+}
+
+async function takesNewOnes(store: LevelStore, lane: string): Promise<void> {
+  const log = await store.lane(lane);
+  const end = log.endOffset;
+  const message = numbered(lane, store.epoch, 1);
+  expect(await log.append(message)).toBe(end);
+  const { messages } = await eventually(() => log.read(end, 10), { withinMs: 10_000 });
+  expect(messages).toEqual([{ offset: end, message: { ...message, fromStore: true } }]);
+}
+
+interface Outcome {
+  readonly lost: number;
+  readonly repaired: boolean;
+  readonly quarantined: boolean;
+}
+
+async function survive(path: string, truth: Truth, file: string): Promise<Outcome> {
+  const found = await readFile(join(path, file)).catch(() => undefined);
+  const findings: StoreFinding[] = [];
+  const startedMs = performance.now();
+  const store = await openStore(path, findings);
+  expect(performance.now() - startedMs).toBeLessThan(START_LIMIT_MS);
+  let lost = 0;
+  try {
+    expect(store.epoch, 'no epoch twice').toBe(5);
+    for (const lane of LANES) {
+      const log = await store.lane(lane);
+      const laneTruth = truth[lane] ?? { records: [], mark: 0, parked: [] };
+      lost += judge(await drain(log), laneTruth);
+      lost += await judgeParked(log, lane, laneTruth, findings);
+      await takesNewOnes(store, lane);
+    }
+    if (lost > 0) await expectQuarantined(path, file, found);
+  } finally {
+    await store.close();
+  }
+  const has = (kind: StoreFinding['kind']): boolean => findings.some((one) => one.kind === kind);
+  return {
+    lost,
+    repaired: has('repaired') || has('started-empty'),
+    quarantined: findings.some((one) => one.path !== undefined),
+  };
+}
+
+test(
+  'whatever file is damaged, the store starts, delivers nothing wrong and counts exactly what is gone',
+  async () => {
+    const folder = await tempDir('damage');
+    const whole = join(folder, 'whole');
+    const truth = await buildStore(join(folder, 'work'), whole);
+    const random = randomOf(SEED);
+    const sum = { repaired: 0, quarantined: 0, lossy: 0, lost: 0 };
+    const failures: string[] = [];
+    for (let nth = 1; nth <= DAMAGES; nth += 1) {
+      const path = join(folder, 'damaged');
+      await cp(whole, path, { recursive: true });
+      const { file, text } = await damage(path, random);
+      try {
+        const outcome = await survive(path, truth, file);
+        sum.repaired += outcome.repaired ? 1 : 0;
+        sum.quarantined += outcome.quarantined ? 1 : 0;
+        sum.lossy += outcome.lost > 0 ? 1 : 0;
+        sum.lost += outcome.lost;
+      } catch (error) {
+        failures.push(`damage ${nth}, ${text}: ${error instanceof Error ? error.message : error}`);
+      }
+      await rm(path, { recursive: true, force: true });
+    }
+    process.stdout.write(
+      `store damage: seed ${SEED}, ${DAMAGES} damages, ${sum.repaired} repaired, ` +
+        `${sum.quarantined} quarantined, ${sum.lossy} with losses, ${sum.lost} messages lost, ` +
+        `${failures.length === 0 ? 'all counted' : `${failures.length} FAILED`}\n`,
+    );
+    expect(failures).toEqual([]);
+  },
+  60_000 + DAMAGES * MS_A_DAMAGE,
+);
