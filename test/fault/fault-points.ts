@@ -4,6 +4,8 @@ import type { InjectedFault } from '../helpers/strace.ts';
 export interface FaultPoint {
   readonly name: string;
   readonly faults: readonly InjectedFault[];
+  /** The call that has to fail for the point to be met. */
+  readonly syscall: string;
   /** All calls from the first failing one on fail, until the fault is lifted. */
   readonly isLasting: boolean;
 }
@@ -13,7 +15,7 @@ interface Sweep {
   readonly syscall: string;
   readonly error: string;
   readonly calls: readonly number[];
-  /** Fails a sync of the log first, so that the call is met while LevelDB is being opened again. */
+  /** Fails the first sync of the log too, so that the call is met while LevelDB is being opened again. */
   readonly inReopening?: boolean;
 }
 
@@ -28,8 +30,8 @@ const SWEEPS: readonly Sweep[] = [
   { syscall: 'openat', error: 'ENOSPC', calls: [1, 3] },
   { syscall: 'fsync', error: 'EIO', calls: upTo(4) },
   { syscall: 'unlink', error: 'EIO', calls: upTo(4) },
-  { syscall: 'write', error: 'EIO', calls: upTo(6), inReopening: true },
-  { syscall: 'write', error: 'ENOSPC', calls: [1, 2], inReopening: true },
+  { syscall: 'write', error: 'EIO', calls: [2, 3, 4, 5, 6, 7], inReopening: true },
+  { syscall: 'write', error: 'ENOSPC', calls: [2, 3], inReopening: true },
   { syscall: 'openat', error: 'EIO', calls: upTo(12), inReopening: true },
   { syscall: 'openat', error: 'ENOSPC', calls: [2, 5], inReopening: true },
   { syscall: 'rename', error: 'EIO', calls: upTo(2), inReopening: true },
@@ -54,6 +56,7 @@ function pointOf({ syscall, error, inReopening }: Sweep, call: number, isLasting
   return {
     name: `${syscall} ${error} ${isLasting ? 'from' : 'at'} call ${call}${place}`,
     faults: inReopening === true ? [first, target] : [target],
+    syscall,
     isLasting,
   };
 }

@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
-import { open, rm, writeFile } from 'node:fs/promises';
+import { open, rm, statfs, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { onTestFinished } from 'vitest';
+import { eventually } from '../helpers/eventually.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 
 const run = promisify(execFile);
@@ -9,6 +10,9 @@ const MIB_BYTES = 1024 * 1024;
 const SIZE_BYTES = 40 * MIB_BYTES;
 /** What is left lasts for a few hundred messages of some KiB and the tables LevelDB makes of them. */
 const FILLER_BYTES = 26 * MIB_BYTES;
+/** What is to be left beside the filler. */
+const ROOM_BYTES = 8 * MIB_BYTES;
+const PATIENCE_MS = 20_000;
 /** The smallest write that a file system of pages of 4 KiB may still take. */
 const LAST_BYTES = 4 * 1024;
 
@@ -20,8 +24,17 @@ export class SmallDisk {
     this.folder = folder;
   }
 
-  /** Takes most of the space away. */
+  /** Takes most of the space away, as soon as what was deleted on the disk has been given back. */
   async fillMostly(): Promise<void> {
+    await eventually(
+      async () => {
+        const { bavail, bsize } = await statfs(this.folder);
+        if (bavail * bsize < FILLER_BYTES + ROOM_BYTES) {
+          throw new Error(`only ${bavail * bsize} bytes are free`);
+        }
+      },
+      { withinMs: PATIENCE_MS },
+    );
     await writeFile(this.#filler, Buffer.alloc(FILLER_BYTES));
   }
 
