@@ -1,6 +1,8 @@
 import { AmqpConnection } from './amqp/connection.ts';
 import { LanePublisher } from './amqp/lane-publisher.ts';
 import type { Config, MappingConfig } from './config/types.ts';
+import { BackfillGovernor } from './delivery/backfill.ts';
+import { GapManifest } from './delivery/gap-manifest.ts';
 import { Lane } from './delivery/lane.ts';
 import { Ingest } from './ingest/ingest.ts';
 import { compileRoutes } from './mapping/route-table.ts';
@@ -13,7 +15,11 @@ import type { Log } from './observe/log.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
 import { createParkedRoutes } from './observe/parked-routes.ts';
 import type { SnapshotSources } from './observe/sources.ts';
+import { GatewayError } from './shared/errors.ts';
 import { LevelStore } from './store/level-store.ts';
+
+/** The lane of the gap manifest. No mapping can have this name. */
+const GAP_LANE = 'tidegate.gaps';
 
 /** What the process gives the gateway. */
 export interface GatewayParts {
@@ -34,6 +40,8 @@ export class Gateway {
   readonly #store: LevelStore;
   readonly #connection: AmqpConnection;
   readonly #lanes = new Map<string, Lane>();
+  readonly #backfill: BackfillGovernor;
+  readonly #gaps: GapManifest;
   readonly #ingest: Ingest;
   readonly #mqtt: MqttServer;
   readonly #metrics: Metrics;
@@ -54,6 +62,8 @@ export class Gateway {
       ...config.amqp,
       onTrouble: (err) => log.warn({ event: 'amqp-trouble', err }, 'the broker is not reached'),
     });
+    this.#backfill = new BackfillGovernor(config.delivery.backfill);
+    this.#gaps = new GapManifest((routingKey, event) => this.#tellGap(routingKey, event));
     const routes = compileRoutes(config.mappings, {
       gatewayId: config.gateway.id,
       match: config.routing.match,
@@ -78,6 +88,7 @@ export class Gateway {
     try {
       await this.#store.open();
       this.#connection.start();
+      await this.#startGaps();
       for (const mapping of this.#config.mappings) await this.#startLane(mapping);
       this.#warnOfOrphans();
       if (this.#config.admin.enabled) await this.#admin.start();
@@ -98,14 +109,64 @@ export class Gateway {
     await this.#ingest.idle(limit); // what was read is acknowledged yet
     // Wills of the connections that close now are messages too: lanes end after them.
     await this.#mqtt.close();
-    await Promise.all([...this.#lanes.values()].map((lane) => lane.stop(limit)));
+    const gapLane = this.#lanes.get(GAP_LANE);
+    const others = [...this.#lanes.values()].filter((lane) => lane !== gapLane);
+    await Promise.all(others.map((lane) => lane.stop(limit)));
+    await gapLane?.stop(limit); // it takes what the others give up
     await this.#connection.stop();
-    await this.#store.close();
+    await this.#store.close(this.#lastSeqs());
     await this.#admin.close();
     this.#metrics.stop();
   }
 
-  async #startLane(mapping: MappingConfig): Promise<void> {
+  /** The gap manifest has a lane of its own, without limits: it is what tells of all others. */
+  async #startGaps(): Promise<void> {
+    const { gaps } = this.#config;
+    const rest = {
+      onUnroutable: 'park',
+      onReject: 'retry',
+      limits: {},
+      whenFull: 'block',
+    } as const;
+    await this.#startLane({ name: GAP_LANE, ...gaps, ...rest }, () => 0);
+    const { previousRun } = this.#store;
+    if (previousRun === undefined) return;
+    this.#gaps.previousRun(previousRun).catch(() => undefined); // closed again at once
+  }
+
+  async #tellGap(routingKey: string, event: object): Promise<void> {
+    const lane = this.#lanes.get(GAP_LANE);
+    if (lane === undefined) throw new GatewayError('LANE_CLOSED', 'The gap manifest is closed.');
+    this.#log.warn(
+      { ...event, event: 'gap', kind: routingKey },
+      'the gap manifest has a new entry',
+    );
+    await lane.accept(
+      {
+        topic: `$tidegate/${routingKey.replaceAll('.', '/')}`,
+        payload: Buffer.from(JSON.stringify(event)),
+        qos: 1,
+        dup: false,
+        retain: false,
+        clientId: '',
+        receivedAtMs: Date.now(),
+        amqp: { contentType: 'application/json' },
+      },
+      routingKey,
+    );
+  }
+
+  /** The last seq of each lane, if every message of this run is safe; otherwise nobody can say. */
+  #lastSeqs(): ReadonlyMap<string, number> | undefined {
+    const lanes = [...this.#lanes.values()];
+    if (lanes.some((lane) => !lane.isAllSafe)) return undefined;
+    return new Map(lanes.map((lane) => [lane.name, lane.lastSeq]));
+  }
+
+  async #startLane(
+    mapping: Omit<MappingConfig, 'filter'>,
+    storeFullness: () => number = () => this.#store.fullness,
+  ): Promise<void> {
     const config = this.#config;
     const lane = new Lane({
       name: mapping.name,
@@ -114,6 +175,11 @@ export class Gateway {
       config: config.delivery,
       onUnroutable: mapping.onUnroutable,
       onReject: mapping.onReject,
+      limits: mapping.limits ?? config.delivery.limits,
+      whenFull: mapping.whenFull ?? config.delivery.whenFull,
+      storeFullness,
+      backfill: this.#backfill.lane(config.delivery.window.maxMessages),
+      gaps: this.#gaps,
       confirmTimeoutMs: config.amqp.confirmTimeoutMs,
       log: await this.#store.lane(mapping.name),
       parkedBefore: await this.#store.parkedCount(mapping.name),
@@ -173,12 +239,13 @@ export class Gateway {
 
   #health(): Health {
     const { connected, blockedReason } = this.#connection.state();
+    const lanes = [...this.#lanes.values()];
     return assessHealth({
       listening: this.#isListening,
-      storeWritable: this.#store.writable,
+      storeWritable: this.#store.writable && !lanes.some((lane) => lane.waitingMessages > 0),
       brokerConnected: connected,
       brokerBlocked: blockedReason !== undefined,
-      lanes: [...this.#lanes.values()].map((lane) => ({ lane: lane.name, state: lane.state })),
+      lanes: lanes.map((lane) => ({ lane: lane.name, state: lane.state })),
     });
   }
 

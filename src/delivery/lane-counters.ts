@@ -9,6 +9,8 @@ export class LaneCounters {
   nacked = 0;
   channelLosses = 0;
   damaged = 0;
+  /** Refused for want of room (`whenFull: reject`), and so not accepted. */
+  refusedFull = 0;
   readonly dropped: Record<string, number> = Object.create(null);
 
   drop(reason: string): void {

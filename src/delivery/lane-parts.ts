@@ -1,4 +1,6 @@
-import type { DeliveryConfig, FailureAction } from '../config/types.ts';
+import type { DeliveryConfig, FailureAction, LimitsConfig, WhenFull } from '../config/types.ts';
+import type { LaneBackfill } from './backfill.ts';
+import type { GapManifest } from './gap-manifest.ts';
 import type { LaneLog, Publisher } from './ports.ts';
 
 /** How a lane stands, for people and metrics. */
@@ -9,16 +11,27 @@ export interface LaneParts {
   readonly name: string;
   readonly gatewayId: string;
   readonly epoch: number;
-  readonly config: Pick<DeliveryConfig, 'mode' | 'spillAfterMs' | 'directAfterMs' | 'window'>;
+  readonly config: Pick<
+    DeliveryConfig,
+    'mode' | 'spillAfterMs' | 'directAfterMs' | 'window' | 'parkedRetryMs'
+  >;
   /** What becomes of a message that no queue is bound for. */
   readonly onUnroutable: FailureAction;
   /** What becomes of a message that the broker refuses (basic.nack). */
   readonly onReject: FailureAction;
+  readonly limits: LimitsConfig;
+  /** What becomes of a message that must be stored and finds no room. */
+  readonly whenFull: WhenFull;
+  /** How full the store as a whole is; above 1 nothing more should go in. */
+  readonly storeFullness: () => number;
   /** Without any confirm for this long the channel, then the connection is given up. */
   readonly confirmTimeoutMs: number;
   /** Messages that earlier runs parked. */
   readonly parkedBefore: number;
   readonly log: LaneLog;
   readonly publisher: Publisher;
+  readonly backfill: LaneBackfill;
+  /** Where everything is named that is given up. */
+  readonly gaps: Pick<GapManifest, 'record'>;
   readonly onEvent: (event: string, detail: Readonly<Record<string, unknown>>) => void;
 }

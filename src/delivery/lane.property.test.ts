@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { FakePublisher } from '../../test/helpers/fake-publisher.ts';
+import { roomyLane } from '../../test/helpers/lane-room.ts';
 import { MemoryLaneLog } from '../../test/helpers/memory-store.ts';
 import type { DeviceMessage, LaneMessage } from '../shared/message.ts';
 import { Lane } from './lane.ts';
@@ -157,11 +158,13 @@ class World {
         spillAfterMs: 50,
         directAfterMs: 100,
         window: { maxMessages: WINDOW, maxBytes: 1_000_000 },
+        parkedRetryMs: 1_000_000,
       },
       onUnroutable: 'park',
       onReject: 'retry',
       confirmTimeoutMs: 1_000_000,
       parkedBefore: 0,
+      ...roomyLane(),
       log: this.log,
       publisher: this.publisher,
       onEvent: () => undefined,

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { FakePublisher } from '../../test/helpers/fake-publisher.ts';
+import { roomyLane } from '../../test/helpers/lane-room.ts';
 import { MemoryLaneLog } from '../../test/helpers/memory-store.ts';
 import type { DeviceMessage } from '../shared/message.ts';
 import { Lane } from './lane.ts';
@@ -30,11 +31,13 @@ function create(mode: 'adaptive' | 'disk-first' = 'adaptive', parts: Partial<Lan
       spillAfterMs: SPILL_AFTER_MS,
       directAfterMs: DIRECT_AFTER_MS,
       window: { maxMessages: 3, maxBytes: 1_000_000 },
+      parkedRetryMs: 1_000_000,
     },
     onUnroutable: 'park',
     onReject: 'retry',
     confirmTimeoutMs: CONFIRM_TIMEOUT_MS,
     parkedBefore: 0,
+    ...roomyLane(),
     log,
     publisher,
     onEvent: () => undefined,

@@ -37,6 +37,8 @@ export class Retention {
   readonly #now: () => number;
   #messages: number;
   #bytes: number;
+  /** Bytes taken while the store was full, to be made good by giving up as much of the oldest. */
+  #owedBytes = 0;
 
   /**
    * `held` is what earlier runs left; its bytes are an estimate. `storeFullness` is 1 when the store is full;
@@ -64,7 +66,8 @@ export class Retention {
 
   /** Decides about a message that arrived. `store` may call for {@link Retention.mustShed} afterwards. */
   admit(entry: Entry): Admission {
-    const fullness = this.#fullnessWith(entry);
+    const storeFullness = this.#storeFullness();
+    const fullness = Math.max(storeFullness, this.#fullness(1, recordBytes(entry)));
     if (entry.message.qos === 0 && fullness > QOS0_SHARE) return 'drop';
     if (fullness <= 1) return 'store';
     switch (this.#whenFull) {
@@ -75,6 +78,8 @@ export class Retention {
       case 'drop-newest':
         return 'drop';
       case 'drop-oldest':
+        // The disk shrinks later than the log: giving up until it has would give up everything.
+        if (storeFullness > 1) this.#owedBytes += recordBytes(entry);
         return 'store';
     }
   }
@@ -98,32 +103,32 @@ export class Retention {
   forget(messages: number, bytes: number): void {
     this.#messages = Math.max(0, this.#messages - messages);
     this.#bytes = this.#messages === 0 ? 0 : Math.max(0, this.#bytes - bytes);
+    this.#owedBytes = this.#messages === 0 ? 0 : Math.max(0, this.#owedBytes - bytes);
   }
 
   /** Why the oldest message that is not in flight has to go, if it has to. */
   mustShed(oldest: Entry): 'full' | 'expired' | undefined {
     if (this.#isExpired(oldest)) return 'expired';
-    if (this.#whenFull !== 'drop-oldest') return undefined;
-    return this.#fullness() > 1 ? 'full' : undefined;
+    return this.#isOverfull ? 'full' : undefined;
   }
 
   /** False when nothing can have to go, which saves looking. */
   get mayHaveToShed(): boolean {
     if (this.#limits.maxAgeMs !== undefined) return this.#messages > 0;
-    return this.#whenFull === 'drop-oldest' && this.#fullness() > 1;
+    return this.#isOverfull;
   }
 
-  #fullnessWith(entry: Entry): number {
-    return this.#fullness(1, recordBytes(entry));
+  get #isOverfull(): boolean {
+    return this.#whenFull === 'drop-oldest' && (this.#owedBytes > 0 || this.#fullness() > 1);
   }
 
-  /** 1 at the limit that is reached first. A message that is larger than the limit fits when it is alone. */
+  /** 1 at the lane's limit that is reached first. A message larger than the limit fits when it is alone. */
   #fullness(moreMessages: number = 0, moreBytes: number = 0): number {
     const { maxMessages, maxBytes } = this.#limits;
     const byCount = maxMessages === undefined ? 0 : (this.#messages + moreMessages) / maxMessages;
     const byBytes =
       maxBytes === undefined || this.#messages === 0 ? 0 : (this.#bytes + moreBytes) / maxBytes;
-    return Math.max(byCount, byBytes, this.#storeFullness());
+    return Math.max(byCount, byBytes);
   }
 
   #isExpired({ message }: Entry): boolean {

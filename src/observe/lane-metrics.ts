@@ -16,11 +16,22 @@ const COUNTERS: readonly (readonly [name: string, help: string, read: LaneReader
   ['returned', 'Messages no queue was bound for (basic.return).', (lane) => lane.returnedTotal],
   ['nacked', 'Messages the broker refused (basic.nack).', (lane) => lane.nackedTotal],
   ['channel_losses', 'Channels of the lane that were lost.', (lane) => lane.channelLossesTotal],
+  [
+    'refused_full',
+    'Messages refused for want of room in the store.',
+    (lane) => lane.refusedFullTotal,
+  ],
   ['damaged', 'Stored messages found unreadable.', (lane) => lane.damagedTotal],
 ];
 
 const GAUGES: readonly (readonly [name: string, help: string, read: LaneReader])[] = [
   ['backlog_messages', 'Messages stored and not settled.', (lane) => lane.backlogMessages],
+  ['backlog_bytes', 'Bytes of the backlog, roughly.', (lane) => lane.backlogBytes],
+  [
+    'waiting_messages',
+    'Messages whose PUBACK is held back until the store has room.',
+    (lane) => lane.waitingMessages,
+  ],
   ['in_flight_messages', 'Messages waiting for the confirm.', (lane) => lane.inFlightMessages],
   ['in_flight_bytes', 'Bytes waiting for the confirm.', (lane) => lane.inFlightBytes],
   ['parked_messages', 'Messages kept apart by reason of a refusal.', (lane) => lane.parkedMessages],

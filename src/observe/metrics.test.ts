@@ -6,6 +6,9 @@ import type { LaneSnapshot, SnapshotSources } from './sources.ts';
 const LANE: LaneSnapshot = {
   lane: 'telemetry',
   state: 'spilling',
+  backlogBytes: 0,
+  waitingMessages: 0,
+  refusedFullTotal: 0,
   backlogMessages: 7,
   inFlightMessages: 3,
   inFlightBytes: 600,

@@ -7,6 +7,10 @@ export interface LaneSnapshot {
   readonly state: LaneState;
   /** Stored and not settled. */
   readonly backlogMessages: number;
+  /** Of the backlog, roughly. */
+  readonly backlogBytes: number;
+  /** Their PUBACKs are held back until the store has room. */
+  readonly waitingMessages: number;
   /** Published and waiting for the confirm. */
   readonly inFlightMessages: number;
   readonly inFlightBytes: number;
@@ -23,6 +27,8 @@ export interface LaneSnapshot {
   readonly returnedTotal: number;
   readonly nackedTotal: number;
   readonly channelLossesTotal: number;
+  /** Refused for want of room, and so not accepted. */
+  readonly refusedFullTotal: number;
   /** By reason. */
   readonly droppedTotal: Readonly<Record<string, number>>;
   /** Records found unreadable. */

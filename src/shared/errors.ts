@@ -12,6 +12,7 @@ export type ErrorCode =
   | 'STORE_FULL'
   | 'RECORD_DAMAGED'
   | 'LANE_CLOSED'
+  | 'LANE_FULL'
   | 'INGEST_OVERLOADED'
   | 'AMQP_UNREACHABLE'
   | 'AMQP_TOPOLOGY_REFUSED';

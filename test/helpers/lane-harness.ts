@@ -1,7 +1,9 @@
 import { onTestFinished, vi } from 'vitest';
+import type { Gap } from '../../src/delivery/gap-manifest.ts';
 import { Lane } from '../../src/delivery/lane.ts';
 import type { LaneParts } from '../../src/delivery/lane-parts.ts';
 import { FakePublisher } from './fake-publisher.ts';
+import { roomyLane } from './lane-room.ts';
 import { MemoryLaneLog } from './memory-store.ts';
 
 /** What a test may set; everything else is as below. */
@@ -12,6 +14,10 @@ export interface LaneHarnessOptions
   readonly maxBytes?: number;
   /** Default: a new log, whose appends are durable only by `durable()`. */
   readonly log?: MemoryLaneLog;
+  readonly parkedRetryMs?: number;
+  readonly parkedBefore?: number;
+  /** Limits, policy and backfill, where they are not without bounds. */
+  readonly room?: Partial<ReturnType<typeof roomyLane>>;
 }
 
 export const SPILL_AFTER_MS = 50;
@@ -26,6 +32,8 @@ export class LaneHarness {
   readonly safe: number[] = [];
   readonly refused: unknown[] = [];
   readonly events: string[] = [];
+  /** What the lane has named in the gap manifest. */
+  readonly gaps: Gap[] = [];
   #accepted = 0;
 
   constructor(options: LaneHarnessOptions = {}) {
@@ -44,11 +52,14 @@ export class LaneHarness {
         spillAfterMs: SPILL_AFTER_MS,
         directAfterMs: DIRECT_AFTER_MS,
         window: { maxMessages, maxBytes },
+        parkedRetryMs: options.parkedRetryMs ?? 60_000,
       },
       onUnroutable: options.onUnroutable ?? 'park',
       onReject: options.onReject ?? 'retry',
       confirmTimeoutMs: options.confirmTimeoutMs ?? 30_000,
-      parkedBefore: 0,
+      parkedBefore: options.parkedBefore ?? 0,
+      ...roomyLane(this.gaps),
+      ...options.room,
       log: this.log,
       publisher: this.publisher,
       onEvent: (event) => this.events.push(event),

@@ -1,0 +1,130 @@
+import type { Entry } from './entry.ts';
+import type { GapManifest, GapReason } from './gap-manifest.ts';
+import type { LaneCounters } from './lane-counters.ts';
+import type { LaneLog, LostRecords, ParkReason } from './ports.ts';
+import type { Retention } from './retention.ts';
+import type { Settlement } from './settlement.ts';
+
+export interface DepartureParts {
+  readonly lane: string;
+  readonly log: LaneLog;
+  readonly settlement: Settlement;
+  readonly retention: Retention;
+  readonly gaps: Pick<GapManifest, 'record'>;
+  readonly counters: LaneCounters;
+  /** Messages that earlier runs parked. */
+  readonly parkedBefore: number;
+  /** A message that was on its way out is gone. */
+  readonly onGone: () => void;
+}
+
+/**
+ * The ways by which a message leaves its lane: settled (the broker has it), parked, or given up. Whichever it
+ * is, it is durable before the message counts as safe and its record may go.
+ */
+export class Departures {
+  readonly #parts: DepartureParts;
+  /** On the way to be parked or to be named in the gap manifest. */
+  readonly #underWay = new Set<Entry>();
+  #parked: number;
+
+  constructor(parts: DepartureParts) {
+    this.#parts = parts;
+    this.#parked = parts.parkedBefore;
+  }
+
+  /** Messages on their way out; the lane publishes no further while there are many. */
+  get underWay(): number {
+    return this.#underWay.size;
+  }
+
+  /** What is on its way out. It must not be published meanwhile. */
+  get entries(): Iterable<Entry> {
+    return this.#underWay;
+  }
+
+  has(entry: Entry): boolean {
+    return this.#underWay.has(entry);
+  }
+
+  /** Messages that are parked now. */
+  get parkedMessages(): number {
+    return this.#parked;
+  }
+
+  /** The message needs nothing more from this lane. */
+  settle(entry: Entry): void {
+    const { log, settlement, retention } = this.#parts;
+    entry.settled = true;
+    retention.remove(entry);
+    entry.safe();
+    if (entry.offset >= 0) log.settle(settlement.settle(entry.offset));
+  }
+
+  /** Keeps the message apart, with the reason. It leaves the order of the lane. */
+  park(entry: Entry, reason: ParkReason, detail: string): Promise<void> {
+    const nowMs = Date.now();
+    const attempt = { firstAttemptMs: nowMs, lastAttemptMs: nowMs, attempts: 1 };
+    return this.#depart(entry, async () => {
+      await this.#parts.log.park(entry.message, { reason, detail, ...attempt });
+      this.#parked += 1;
+    });
+  }
+
+  /** Gives the message up, once the gap manifest has it. */
+  drop(entry: Entry, reason: GapReason): Promise<void> {
+    const { lane, gaps, counters, retention } = this.#parts;
+    const { epoch, seq, payload } = entry.message;
+    retention.remove(entry); // its room counts as free from now on
+    const range = { epoch, fromSeq: seq, toSeq: seq };
+    return this.#depart(entry, async () => {
+      await gaps.record({ lane, reason, count: 1, bytes: payload.length, ...range });
+      counters.drop(reason);
+    });
+  }
+
+  /** Records that the store has lost: told by the backlog, which settles them when this resolves. */
+  async lost(records: LostRecords): Promise<void> {
+    const { lane, gaps, counters, retention } = this.#parts;
+    const { fromOffset, ...gap } = records;
+    retention.forget(records.count, 0);
+    counters.damaged += records.count;
+    await gaps.record({ lane, reason: 'damaged', bytes: 0, ...gap });
+  }
+
+  /** Puts up to `maxCount` parked messages back into the lane, at its end. Resolves with how many. */
+  async release(maxCount: number, reason?: ParkReason): Promise<number> {
+    const released = await this.#parts.log.unpark(maxCount, reason);
+    this.#parked = Math.max(0, this.#parked - released);
+    return released;
+  }
+
+  /** Deletes up to `maxCount` parked messages, once the gap manifest has them. Resolves with how many. */
+  async discard(maxCount: number): Promise<number> {
+    const { lane, log, gaps, counters } = this.#parts;
+    const parked = await log.parked(maxCount);
+    const named = parked.map(({ message: { epoch, seq, payload } }) => {
+      const range = { epoch, fromSeq: seq, toSeq: seq };
+      return gaps.record({ lane, reason: 'discarded', count: 1, bytes: payload.length, ...range });
+    });
+    await Promise.all(named);
+    const discarded = await log.discardParked(parked.map(({ message }) => message));
+    for (let n = 0; n < discarded; n += 1) counters.drop('discarded');
+    this.#parked = Math.max(0, this.#parked - discarded);
+    return discarded;
+  }
+
+  async #depart(entry: Entry, makeDurable: () => Promise<void>): Promise<void> {
+    this.#underWay.add(entry);
+    try {
+      await makeDurable();
+    } catch (error) {
+      this.#underWay.delete(entry);
+      entry.unsafe(error); // the store is closed: what is in the log stays there
+      return;
+    }
+    this.#underWay.delete(entry);
+    this.settle(entry);
+    this.#parts.onGone();
+  }
+}

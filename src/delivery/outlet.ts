@@ -1,0 +1,336 @@
+import type { FailureAction } from '../config/types.ts';
+import type { AppendQueue } from './append-queue.ts';
+import type { LaneBackfill } from './backfill.ts';
+import type { Backlog } from './backlog.ts';
+import { Caution } from './caution.ts';
+import type { Departures } from './departures.ts';
+import { DirectMode } from './direct-mode.ts';
+import type { Entry } from './entry.ts';
+import { InFlightWindow } from './in-flight-window.ts';
+import type { Intake } from './intake.ts';
+import type { LaneCounters } from './lane-counters.ts';
+import type { LaneParts } from './lane-parts.ts';
+import { LinkState } from './link-state.ts';
+import { type CloseReason, type PublishOutcome, UNENCODABLE } from './ports.ts';
+import { ProgressWatch } from './progress-watch.ts';
+import { recordBytes } from './retention.ts';
+import { RetryPause } from './retry-pause.ts';
+import type { Settlement } from './settlement.ts';
+
+export interface OutletParts {
+  readonly lane: LaneParts;
+  readonly settlement: Settlement;
+  readonly backlog: Backlog;
+  readonly appending: AppendQueue;
+  readonly intake: Intake;
+  readonly departures: Departures;
+  readonly backfill: LaneBackfill;
+  readonly counters: LaneCounters;
+  /** What the broker said about a message: whether it was confirmed. */
+  readonly onAnswer: (entry: Entry, isConfirmed: boolean) => void;
+}
+
+/**
+ * The way of one lane's messages to the broker: from the log in order, or directly while nothing waits there.
+ *
+ * Leaving `direct` appends everything in flight first ("spill"). So whenever something is in the log, all that
+ * arrived later is in the log behind it, and a lost channel can always be made good by reading it again.
+ */
+export class Outlet {
+  readonly #parts: OutletParts;
+  /** What is published and not answered; for looking at only. */
+  readonly window: InFlightWindow;
+  readonly #caution = new Caution();
+  readonly #direct: DirectMode;
+  readonly #link = new LinkState();
+  readonly #retry = new RetryPause();
+  readonly #progress: ProgressWatch;
+  #waitingToPump: NodeJS.Timeout | undefined;
+  #mayDrain = true;
+  #stopped = false;
+
+  constructor(parts: OutletParts) {
+    this.#parts = parts;
+    const { config, confirmTimeoutMs } = parts.lane;
+    this.window = new InFlightWindow(config.window);
+    this.#direct = new DirectMode(
+      config,
+      () => this.window.entries().find((entry) => !entry.stored)?.publishedAtMs,
+      () => this.spill(),
+    );
+    this.#progress = new ProgressWatch(
+      confirmTimeoutMs,
+      () => this.#link.mayPublish && this.window.size > 0,
+      (scope) => this.#noProgress(scope),
+    );
+  }
+
+  start(): void {
+    this.#parts.lane.publisher.start({
+      onOpen: () => this.#opened(),
+      onClosed: (reason) => this.#closed(reason),
+      onBlocked: (reason) => this.#blocked(reason),
+      onUnblocked: () => {
+        this.#link.unblocked();
+        this.#parts.backfill.opened(performance.now());
+        this.#progress.begin(performance.now());
+        this.pump();
+      },
+    });
+    this.#progress.start();
+  }
+
+  /** From now on nothing more is taken out of the log than is in reach: what is left is for the next start. */
+  stopDraining(): void {
+    const { backlog, lane } = this.#parts;
+    this.#mayDrain = backlog.messages <= lane.config.window.maxMessages;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#waitingToPump);
+    this.#progress.stop();
+    this.#direct.stop();
+    this.#retry.cancel();
+    await this.#parts.lane.publisher.stop();
+  }
+
+  get isOpen(): boolean {
+    return this.#link.isOpen;
+  }
+
+  get isDirect(): boolean {
+    return this.#direct.isOn;
+  }
+
+  /** Why nothing is published at present, if that is so. */
+  get stalledBy(): string | undefined {
+    if (!this.#link.mayPublish) return this.#link.closedBy;
+    return this.#retry.isPending ? 'a refused message waits for its next attempt' : undefined;
+  }
+
+  /** Time since the last answer of the broker, in ms. */
+  get silentMs(): number {
+    return this.#progress.silentMs;
+  }
+
+  get canPublish(): boolean {
+    return this.stalledBy === undefined && this.#mayDrain && !this.#stopped;
+  }
+
+  /** Publishes a message that just arrived, if nothing is ahead of it and there is room in the window. */
+  publishDirectly(entry: Entry): boolean {
+    if (!this.#direct.isOn && !this.#enterDirect()) return false;
+    if (!this.#link.mayPublish || !this.window.hasRoomFor(entry)) return false;
+    this.#publish(entry);
+    return true;
+  }
+
+  /** Leaves `direct`: what is in flight goes into the log, in order, before anything newer. */
+  spill(): void {
+    if (!this.#direct.isOn) return;
+    this.#direct.leave();
+    for (const entry of this.window.entries()) {
+      if (!entry.stored) this.#parts.intake.append(entry);
+    }
+  }
+
+  /** An append became durable. Called in the order of the appends. */
+  appended(entry: Entry): void {
+    const { backlog, departures, counters } = this.#parts;
+    counters.stored += 1;
+    entry.safe();
+    if (this.#isTakenCareOf(entry)) backlog.claim(entry.offset);
+    else {
+      entry.message = { ...entry.message, fromStore: true }; // it may have been in flight on a lost link
+      backlog.appended(entry);
+    }
+    if (entry.settled) departures.settle(entry);
+    this.pump();
+  }
+
+  /** Publishes from the log as far as the window and the backfill allow. */
+  pump(): void {
+    const { backlog, intake, backfill, departures, settlement, lane } = this.#parts;
+    if (intake.isPressed) intake.makeRoom();
+    if (!this.canPublish) return;
+    this.window.cautious = this.#caution.isNeeded(settlement.lowWaterMark);
+    const now = performance.now();
+    for (;;) {
+      const next = backlog.peek();
+      if (next === undefined) {
+        backfill.caughtUp();
+        return;
+      }
+      if (!this.window.hasRoomFor(next)) return;
+      if (departures.underWay >= lane.config.window.maxMessages) return;
+      const { receivedAtMs } = next.message;
+      const waitMs = backfill.waitMs(receivedAtMs, this.window.size, now);
+      if (waitMs > 0) {
+        this.#pumpIn(waitMs);
+        return;
+      }
+      backlog.shift();
+      backfill.published(receivedAtMs, recordBytes(next), now);
+      this.#publish(next);
+    }
+  }
+
+  /** An infinite wait ends with the next confirm. */
+  #pumpIn(waitMs: number): void {
+    if (this.#waitingToPump !== undefined || waitMs === Number.POSITIVE_INFINITY) return;
+    this.#waitingToPump = setTimeout(() => {
+      this.#waitingToPump = undefined;
+      this.pump();
+    }, waitMs);
+  }
+
+  /**
+   * Back to write-free: everything durable is published and confirms have been quick for `directAfterMs`.
+   * Appends still under way are published now, so that what follows cannot overtake them.
+   */
+  #enterDirect(): boolean {
+    const { backlog, intake, appending, settlement } = this.#parts;
+    if (!this.#direct.mayEnter || !this.canPublish || !backlog.isHandedOut) return false;
+    if (intake.waiting > 0 || this.#caution.isNeeded(settlement.lowWaterMark)) return false;
+    for (const entry of appending.entries) {
+      if (this.#isTakenCareOf(entry)) continue;
+      if (!this.window.hasRoomFor(entry)) return false;
+      this.#publish(entry);
+    }
+    this.#direct.enter();
+    return true;
+  }
+
+  /** It has left the log's order for good or is in flight: it must not be published from the log. */
+  #isTakenCareOf(entry: Entry): boolean {
+    return entry.inFlight || entry.settled || this.#parts.departures.has(entry);
+  }
+
+  #publish(entry: Entry): void {
+    const now = performance.now();
+    if (this.window.size === 0) this.#progress.begin(now);
+    entry.inFlight = true;
+    entry.publishedAtMs = now;
+    this.window.add(entry);
+    if (!entry.stored) this.#direct.watch();
+    this.#parts.counters.published += 1;
+    this.#parts.lane.publisher.publish(entry.message, (outcome) => this.#answered(entry, outcome));
+  }
+
+  #answered(entry: Entry, outcome: PublishOutcome): void {
+    if (!entry.inFlight) return;
+    const now = performance.now();
+    this.#progress.answered(now);
+    this.#parts.onAnswer(entry, outcome.kind === 'confirmed');
+    if (outcome.kind === 'confirmed') this.#confirmed(entry, now);
+    else this.#refused(entry, outcome);
+    // Only when all answers are in: what was refused then goes out again in order.
+    if (this.window.size === 0) {
+      this.#retry.begin(() => {
+        this.#rewind();
+        this.pump();
+      });
+    }
+    this.pump();
+  }
+
+  #confirmed(entry: Entry, now: number): void {
+    const { counters, backfill, departures } = this.#parts;
+    this.#leave(entry);
+    counters.confirmed += 1;
+    this.#retry.succeeded();
+    const latencyMs = now - entry.publishedAtMs;
+    this.#direct.confirmedAfter(latencyMs, now);
+    backfill.confirmed(latencyMs, now);
+    if (!entry.stored) counters.direct += 1;
+    departures.settle(entry);
+  }
+
+  #leave(entry: Entry): void {
+    this.window.remove(entry);
+    entry.inFlight = false;
+  }
+
+  #refused(entry: Entry, outcome: Exclude<PublishOutcome, { kind: 'confirmed' }>): void {
+    const { counters, lane } = this.#parts;
+    if (outcome.kind === 'nacked') {
+      counters.nacked += 1;
+      this.#handle(entry, { action: lane.onReject, reason: 'rejected', detail: 'basic.nack' });
+      return;
+    }
+    counters.returned += 1;
+    const detail = outcome.replyText;
+    if (outcome.replyCode === UNENCODABLE) {
+      this.#handle(entry, { action: 'park', reason: 'rejected', detail });
+    } else this.#handle(entry, { action: lane.onUnroutable, reason: 'unroutable', detail });
+  }
+
+  #handle(entry: Entry, refusal: Refusal): void {
+    const { appending, departures } = this.#parts;
+    if (refusal.action === 'retry') {
+      this.spill(); // while it still has its place among the others
+      this.#leave(entry);
+      this.#retry.request();
+      this.#caution.extendTo(appending.placeOf(entry));
+      return;
+    }
+    this.#leave(entry);
+    if (refusal.action === 'park') void departures.park(entry, refusal.reason, refusal.detail);
+    else void departures.drop(entry, refusal.reason);
+  }
+
+  #opened(): void {
+    const { lane, backlog, backfill } = this.#parts;
+    this.#link.opened();
+    backfill.opened(performance.now());
+    this.#progress.begin(performance.now());
+    lane.onEvent('lane-open', { lane: lane.name, backlog: backlog.messages });
+    this.pump();
+  }
+
+  #blocked(reason: string): void {
+    const { lane, backfill } = this.#parts;
+    this.#link.blocked(reason);
+    backfill.closed(performance.now());
+    lane.onEvent('lane-blocked', { lane: lane.name, reason });
+  }
+
+  #closed(reason: CloseReason): void {
+    const { lane, counters, appending, backfill, departures } = this.#parts;
+    this.#link.closed(reason.text);
+    backfill.closed(performance.now());
+    counters.channelLosses += 1;
+    lane.onEvent('lane-closed', { lane: lane.name, ...reason, inFlight: this.window.size });
+    this.spill();
+    const lost = this.window.entries();
+    this.window.clear();
+    for (const entry of lost) entry.inFlight = false;
+    const culprit = this.#caution.closed(reason.replyCode, lost);
+    // All that was in flight is in the log or on the way there: nothing behind that is suspect.
+    if (reason.scope === 'channel') this.#caution.extendTo(appending.endOffset);
+    this.#retry.cancel();
+    if (culprit !== undefined) void departures.park(culprit, 'rejected', reason.text);
+    this.#rewind();
+  }
+
+  /** What is unanswered is published again from the log, except what is on its way out. */
+  #rewind(): void {
+    const { backlog, departures } = this.#parts;
+    backlog.rewind();
+    for (const entry of departures.entries) backlog.claim(entry.offset);
+  }
+
+  #noProgress(scope: 'channel' | 'connection'): void {
+    const { name, publisher, onEvent } = this.#parts.lane;
+    onEvent('lane-no-progress', { lane: name, recycling: scope, inFlight: this.window.size });
+    publisher.recycle(scope, 'no confirm within amqp.confirmTimeoutMs');
+  }
+}
+
+/** What to do with a message that the broker did not take. */
+interface Refusal {
+  readonly action: FailureAction;
+  readonly reason: 'unroutable' | 'rejected';
+  readonly detail: string;
+}
