@@ -36,11 +36,6 @@ export class OfflineQueues {
     this.#options = options;
   }
 
-  /** Messages that wait for that session. */
-  count(clientId: string): number {
-    return this.#queues.get(clientId)?.entries.length ?? 0;
-  }
-
   /** Takes the place of the persistence's own queues. */
   attach(persistence: AedesPersistence): void {
     persistence.outgoingEnqueue = async (session, packet) => this.#enqueue([session], packet);

@@ -9,7 +9,7 @@ export interface SubscriptionLimits {
   readonly maxFilterBytes: number;
 }
 
-/** What aedes holds for a subscription: a node in two tries for each level, and functions. Measured, rounded up. */
+/** What aedes holds for a subscription, roughly: a node in two tries for each level, and functions. */
 const LEVEL_BYTES = 600;
 const SUBSCRIPTION_BYTES = 1024;
 

@@ -1,4 +1,5 @@
-import { expect, test } from 'vitest';
+import mqtt from 'mqtt';
+import { expect, onTestFinished, test } from 'vitest';
 import type { HeldPacketId, PacketIdStore } from '../../src/mqtt/ports.ts';
 import { ControlledAccept } from '../helpers/controlled-accept.ts';
 import { eventually } from '../helpers/eventually.ts';
@@ -49,9 +50,10 @@ class ManualStore implements PacketIdStore {
 }
 
 /** A server, and what the next one after a crash would find. */
-async function start(packetIdStore: ManualStore = new ManualStore()) {
+async function start(packetIdStore: ManualStore = new ManualStore(), onPort = 0) {
   const gate = new ControlledAccept();
-  const { server, port } = await startMqttServer({ accept: gate.accept, packetIdStore });
+  const config = { listeners: [{ host: '127.0.0.1', port: onPort }] };
+  const { server, port } = await startMqttServer({ accept: gate.accept, packetIdStore, config });
   return { gate, server, port, store: packetIdStore };
 }
 
@@ -116,6 +118,30 @@ test('after a restart a repeat gets PUBREC and is not accepted, another message 
   await store.sync(2);
   await after.waitFor('pubrec', 2);
   expect(gate.topics).toEqual(['b']);
+});
+
+test('MQTT.js, which resends without DUP, gets on after a restart, and its message was accepted once', async () => {
+  const first = await start();
+  const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${first.port}`, {
+    clientId: 'device-1',
+    clean: false,
+    reconnectPeriod: 20,
+  });
+  onTestFinished(() => client.endAsync(true));
+  const published = client.publishAsync('a', 'x', QOS2);
+  (await first.gate.call(1)).safe();
+  await eventually(() => expect(first.store.calls).toHaveLength(1), WITHIN);
+  const isGone = new Promise<void>((resolve) => client.once('close', () => resolve()));
+  await first.server.close(); // it waits for the disk in vain: PUBREC is never sent
+  await isGone;
+  await first.store.sync(1);
+
+  const second = await start(first.store, first.port);
+  await second.store.sync(2);
+  await published;
+  const [added = '', removed] = second.store.calls;
+  expect(removed).toBe(added.replace('add', 'remove'));
+  expect(second.gate.calls).toEqual([]);
 });
 
 test('a message that reuses the identifier before PUBCOMP is accepted, and its own identifier stays', async () => {
