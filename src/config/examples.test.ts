@@ -1,6 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
+import { compileMappings } from '../mapping/mapping.ts';
 import { loadConfig } from './load.ts';
 
 const FOLDER = new URL('../../config/', import.meta.url);
@@ -18,6 +21,20 @@ test('The example config is a config', () => {
   const config = loadConfig({ file: fileURLToPath(new URL('tidegate.yaml', FOLDER)), env: {} });
   expect(config.gateway.id).toBe('site-a');
   expect(config.mappings.map((mapping) => mapping.name)).toEqual(['telemetry', 'alarms']);
+});
+
+test('The examples of the page on mappings are configs', () => {
+  const page = readFileSync(new URL('../../docs/mappings.md', import.meta.url), 'utf8');
+  const examples = [...page.matchAll(/```yaml\n(.*?)```/gs)].map(([, text = '']) => text);
+  const folder = mkdtempSync(join(tmpdir(), 'tidegate-examples-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const names = examples.flatMap((text, index) => {
+    const file = join(folder, `${index}.yaml`);
+    writeFileSync(file, text);
+    const { mappings } = loadConfig({ file, env: {} });
+    return compileMappings(mappings, 'site-a').map((mapping) => mapping.name);
+  });
+  expect(names).toEqual(['telemetry', 'alarms', 'rest', 'commands', 'alarms', 'telemetry']);
 });
 
 test('The systemd unit gives the gateway the time and the open files that its defaults ask for', () => {
