@@ -144,6 +144,15 @@ test('What a device makes too long, or puts a NUL in, is none to publish', () =>
   expect(number.ok ? 0 : number.detail.length).toBeLessThan(150);
 });
 
+test('Headers that no frame takes are none to publish', () => {
+  const headers = { a: `\${client}`, b: `\${client}\${client}` };
+  expect(render({ headers }, { clientId: 'c'.repeat(20_000) })).toMatchObject({ ok: true });
+  expect(render({ headers }, { clientId: 'c'.repeat(22_000) })).toMatchObject({
+    reason: 'property_invalid',
+    detail: expect.stringContaining('65536'),
+  });
+});
+
 test('A header whose field or username is missing is none to publish', () => {
   const { username: _, ...anonymous } = MESSAGE;
   const rendered = [`\${json:gone}`, `a \${json:gone}`].map((kind) =>

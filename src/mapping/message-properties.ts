@@ -45,6 +45,9 @@ interface Field {
 /** Longest name of a header in bytes: a field name is a short string (AMQP 0-9-1 §4.2.5.5). */
 const MAX_HEADER_NAME_BYTES = 255;
 
+/** No frame takes headers with more text than this, in characters; a device must not fill the store with them. */
+const MAX_HEADERS_LENGTH = 65_536;
+
 /** RabbitMQ takes these for lists of further routing keys and closes the channel for anything else. */
 const SENDER_SELECTED = ['CC', 'BCC'];
 
@@ -84,9 +87,24 @@ function templatesOf(properties: readonly Field[], headers: readonly Field[]): P
       if (headers.length === 0) return { ok: true, properties: values.values };
       const headerValues = readAll(headers, input);
       if (!headerValues.ok) return headerValues;
+      if (textLength(headerValues.values) > MAX_HEADERS_LENGTH) return TOO_LONG;
       return { ok: true, properties: { ...values.values, headers: headerValues.values } };
     },
   };
+}
+
+const TOO_LONG: Unpublishable = {
+  ok: false,
+  reason: 'property_invalid',
+  detail: `the headers together have more than ${MAX_HEADERS_LENGTH} characters`,
+};
+
+function textLength(values: Readonly<Record<string, HeaderValue>>): number {
+  let length = 0;
+  for (const value of Object.values(values)) {
+    if (typeof value === 'string') length += value.length;
+  }
+  return length;
 }
 
 function readAll(
