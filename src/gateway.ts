@@ -39,7 +39,9 @@ export class Gateway {
   readonly #version: string;
   readonly #store: LevelStore;
   readonly #connection: AmqpConnection;
+  /** By name of the mapping. */
   readonly #lanes = new Map<string, Lane>();
+  #gapLane: Lane | undefined;
   readonly #backfill: BackfillGovernor;
   readonly #gaps: GapManifest;
   readonly #ingest: Ingest;
@@ -89,7 +91,9 @@ export class Gateway {
       await this.#store.open();
       this.#connection.start();
       await this.#startGaps();
-      for (const mapping of this.#config.mappings) await this.#startLane(mapping);
+      for (const mapping of this.#config.mappings) {
+        this.#lanes.set(mapping.name, await this.#startLane(mapping));
+      }
       this.#warnOfOrphans();
       if (this.#config.admin.enabled) await this.#admin.start();
       await this.#mqtt.start();
@@ -109,10 +113,8 @@ export class Gateway {
     await this.#ingest.idle(limit); // what was read is acknowledged yet
     // Wills of the connections that close now are messages too: lanes end after them.
     await this.#mqtt.close();
-    const gapLane = this.#lanes.get(GAP_LANE);
-    const others = [...this.#lanes.values()].filter((lane) => lane !== gapLane);
-    await Promise.all(others.map((lane) => lane.stop(limit)));
-    await gapLane?.stop(limit); // it takes what the others give up
+    await Promise.all([...this.#lanes.values()].map((lane) => lane.stop(limit)));
+    await this.#gapLane?.stop(limit); // it takes what the others give up
     await this.#connection.stop();
     await this.#store.close(this.#lastSeqs());
     await this.#admin.close();
@@ -128,14 +130,14 @@ export class Gateway {
       limits: {},
       whenFull: 'block',
     } as const;
-    await this.#startLane({ name: GAP_LANE, ...gaps, ...rest }, () => 0);
+    this.#gapLane = await this.#startLane({ name: GAP_LANE, ...gaps, ...rest }, () => 0);
     const { previousRun } = this.#store;
     if (previousRun === undefined) return;
     this.#gaps.previousRun(previousRun).catch(() => undefined); // closed again at once
   }
 
   async #tellGap(routingKey: string, event: object): Promise<void> {
-    const lane = this.#lanes.get(GAP_LANE);
+    const lane = this.#gapLane;
     if (lane === undefined) throw new GatewayError('LANE_CLOSED', 'The gap manifest is closed.');
     this.#log.warn(
       { ...event, event: 'gap', kind: routingKey },
@@ -158,7 +160,7 @@ export class Gateway {
 
   /** The last seq of each lane, if every message of this run is safe; otherwise nobody can say. */
   #lastSeqs(): ReadonlyMap<string, number> | undefined {
-    const lanes = [...this.#lanes.values()];
+    const lanes = this.#allLanes();
     if (lanes.some((lane) => !lane.isAllSafe)) return undefined;
     return new Map(lanes.map((lane) => [lane.name, lane.lastSeq]));
   }
@@ -166,7 +168,7 @@ export class Gateway {
   async #startLane(
     mapping: Omit<MappingConfig, 'filter'>,
     storeFullness: () => number = () => this.#store.fullness,
-  ): Promise<void> {
+  ): Promise<Lane> {
     const config = this.#config;
     const lane = new Lane({
       name: mapping.name,
@@ -193,13 +195,21 @@ export class Gateway {
       }),
       onEvent: (event, detail) => this.#log.info({ event, ...detail }, 'lane'),
     });
-    this.#lanes.set(mapping.name, lane);
     lane.start();
+    return lane;
+  }
+
+  /** Those of the mappings first. */
+  #allLanes(): Lane[] {
+    const ofMappings = [...this.#lanes.values()];
+    return this.#gapLane === undefined ? ofMappings : [...ofMappings, this.#gapLane];
   }
 
   /** A mapping that was renamed or removed leaves its messages behind: that must not go unnoticed. */
   #warnOfOrphans(): void {
-    const orphans = this.#store.laneNames().filter((name) => !this.#lanes.has(name));
+    const orphans = this.#store
+      .laneNames()
+      .filter((name) => name !== GAP_LANE && !this.#lanes.has(name));
     if (orphans.length === 0) return;
     const text =
       'the store has lanes without a mapping; bring the mapping back to deliver what they hold';
@@ -233,13 +243,13 @@ export class Gateway {
       uptimeMs: () => performance.now() - startedAtMs,
     });
     const { host, port } = this.#config.admin;
-    const parked = createParkedRoutes(() => this.#lanes.values());
+    const parked = createParkedRoutes(() => this.#allLanes());
     return new AdminServer({ host, port, routes: new Map([...routes, ...parked]), log: this.#log });
   }
 
   #health(): Health {
     const { connected, blockedReason } = this.#connection.state();
-    const lanes = [...this.#lanes.values()];
+    const lanes = this.#allLanes();
     return assessHealth({
       listening: this.#isListening,
       storeWritable: this.#store.writable && !lanes.some((lane) => lane.waitingMessages > 0),
@@ -251,7 +261,7 @@ export class Gateway {
 
   #sources(): SnapshotSources {
     return {
-      lanes: () => [...this.#lanes.values()].map(snapshotLane),
+      lanes: () => this.#allLanes().map(snapshotLane),
       store: () => this.#store.stats(),
       amqp: () => {
         const { connected, blockedReason, reconnects } = this.#connection.state();
