@@ -6,6 +6,7 @@ import { consumeAll } from '../helpers/consumer.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { freePort } from '../helpers/free-port.ts';
 import { type GatewayProcess, startGateway } from '../helpers/gateway-process.ts';
+import { scrape } from '../helpers/scrape.ts';
 import { sharedAmqpUrl } from '../helpers/shared-rabbit.ts';
 import { startTcpProxy, type TcpProxy } from '../helpers/tcp-proxy.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
@@ -92,7 +93,10 @@ class Bench {
   readonly received: ConsumeMessage[] = [];
   #parts: { dir: string; mqttPort: number; adminPort: number; amqpUrl: string } | undefined;
 
-  async start(templates: object = TEMPLATES): Promise<GatewayProcess> {
+  async start(
+    templates: object = TEMPLATES,
+    match: 'all' | 'first' = 'all',
+  ): Promise<GatewayProcess> {
     if (this.#parts === undefined) throw new Error('not linked');
     const { dir, mqttPort, adminPort, amqpUrl } = this.#parts;
     const config = {
@@ -100,6 +104,7 @@ class Bench {
       mqtt: { listeners: [{ host: '127.0.0.1', port: mqttPort }] },
       store: { path: `${dir}/store`, reserveBytes: 0 },
       amqp: { urls: [amqpUrl], reconnect: { minMs: 50, maxMs: 200 } },
+      routing: { match },
       mappings: mappingsOf(this.run, templates),
       admin: { port: adminPort },
     };
@@ -140,6 +145,13 @@ class Bench {
       lanes: { lane: string; parkedMessages: number }[];
     };
     return Object.fromEntries(lanes.map(({ lane, parkedMessages }) => [lane, parkedMessages]));
+  }
+
+  /** Messages taken, by lane. */
+  async accepted(): Promise<Record<string, number | undefined>> {
+    const values = await scrape(this.#parts?.adminPort ?? 0);
+    const metric = 'tidegate_lane_accepted_total';
+    return Object.fromEntries(TYPES.map((type) => [type, values.get(`${metric}{lane="${type}"}`)]));
   }
 
   /** Resolves with one message of each exchange when all are there, by their lanes. */
@@ -217,4 +229,18 @@ test('a message whose property cannot be rendered is acknowledged and parked, an
   await device.publishAsync(TOPIC, '{"level":5}', { qos: 1 });
   await eventually(() => expect(bench.received.length).toBe(TYPES.length - 1), PATIENCE);
   for (const { properties } of bench.received) expect(properties.priority).toBe(5);
+});
+
+test('with "match: first" a message goes only to the first mapping that matches', async () => {
+  const bench = new Bench();
+  await bench.link();
+  await bench.start({}, 'first');
+  await (await bench.device()).publishAsync(TOPIC, PAYLOAD, { qos: 1 });
+  expect(await bench.accepted()).toEqual({
+    topic: 1,
+    direct: 0,
+    fanout: 0,
+    headers: 0,
+    default: 0,
+  });
 });
