@@ -10,8 +10,9 @@ test('The JSON Schema forbids unknown keys in each object', () => {
   const text = generatedFiles().get('config/tidegate.schema.json') ?? '';
   const open: string[] = [];
   JSON.parse(text, (key, value: unknown) => {
-    const isObject = typeof value === 'object' && value !== null && 'properties' in value;
-    if (isObject && !('additionalProperties' in value && value.additionalProperties === false))
+    const node = typeof value === 'object' && value !== null ? value : {};
+    const isObject = 'properties' in node && 'type' in node && node.type === 'object';
+    if (isObject && !('additionalProperties' in node && node.additionalProperties === false))
       open.push(key);
     return value;
   });
