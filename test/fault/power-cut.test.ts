@@ -88,7 +88,10 @@ class PowerCutter {
   readonly #recording: Recording;
   readonly #random: Random;
   readonly #storeCalls: readonly SystemCall[];
-  /** Lines at which a cut tells most: at what is not a write, and right behind a PUBACK. */
+  /**
+   * Lines at which to cut: at any call, at what is not a write, and right behind a PUBACK. Not before the first
+   * PUBLISH: a store that was never used holds nothing that could be lost.
+   */
   readonly #lines: readonly (readonly number[])[];
   readonly failures: string[] = [];
   acknowledged = 0;
@@ -102,11 +105,12 @@ class PowerCutter {
       PowerCutDisk.concerns(recording.storeDir, call),
     );
     const rare = this.#storeCalls.filter(({ name }) => name !== 'write');
+    const firstLine = Math.min(...recording.evidence.map(({ arrivedLine }) => arrivedLine));
     this.#lines = [
       this.#storeCalls.map(({ startLine }) => startLine + 1),
       rare.flatMap(({ startLine, endLine }) => [startLine, startLine + 1, endLine + 1]),
       recording.evidence.map(({ pubackLine }) => pubackLine + 1),
-    ];
+    ].map((lines) => lines.filter((line) => line > firstLine));
   }
 
   async cut(): Promise<void> {
