@@ -29,8 +29,6 @@ export interface WriterHooks {
   batchWritten(): void;
   /** May add what is cheap to write in passing (low-water marks). */
   addInPassing(batch: Batch): void;
-  /** Nothing may be added until this is false again; asked before each batch. */
-  isFull(): boolean;
   onTrouble(error: unknown): void;
   onRecovered(): void;
 }
@@ -59,6 +57,8 @@ export class BatchWriter {
   #unchecked = Number.POSITIVE_INFINITY;
   #checkedAtMs = 0;
   writable = true;
+  /** The disk has less free space than the reserve: what is queued waits. */
+  lacksReserve = false;
   batchesTotal = 0;
   tasksTotal = 0;
   bytesTotal = 0;
@@ -116,9 +116,6 @@ export class BatchWriter {
   }
 
   async #writeBatch(): Promise<void> {
-    if (this.#hooks.isFull()) {
-      throw new GatewayError('STORE_FULL', 'The store has reached store.maxBytes.');
-    }
     await this.#checkReserve();
     const batch = this.#db.batch();
     const { count, bytes } = this.#fill(batch);
@@ -155,7 +152,8 @@ export class BatchWriter {
     if (!due) return;
     this.#checkedAtMs = now;
     this.#unchecked = 0;
-    if (await this.#room.hasReserve()) return;
+    this.lacksReserve = !(await this.#room.hasReserve());
+    if (!this.lacksReserve) return;
     this.#unchecked = Number.POSITIVE_INFINITY;
     throw new GatewayError('STORE_FULL', 'The disk has less free space than store.reserveBytes.');
   }

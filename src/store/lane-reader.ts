@@ -91,8 +91,8 @@ export class LaneReader {
 
   async #scan(at: number, end: number, maxCount: number): Promise<Stretch> {
     try {
+      let isFresh = this.#iterator === undefined || this.#iteratorAt !== at;
       for (;;) {
-        const wasFresh = this.#iterator === undefined || this.#iteratorAt !== at;
         const entries = await this.#next(at, maxCount);
         const found = this.#readable(entries, at, end);
         const last = found.at(-1);
@@ -102,8 +102,8 @@ export class LaneReader {
         }
         if (entries.length > 0) continue;
         await this.endRead();
-        if (wasFresh) return { found, to: end };
-        // The iterator's snapshot may be older than the newest records.
+        if (isFresh) return { found, to: end };
+        isFresh = true; // The iterator's snapshot may have been older than the newest records.
       }
     } catch (error) {
       await this.endRead().catch(() => undefined);

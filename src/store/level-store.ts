@@ -1,7 +1,6 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setInterval } from 'node:timers/promises';
-import { Level } from 'level';
 import type { StoreConfig } from '../config/types.ts';
 import type { MessageStore, PreviousRun } from '../delivery/ports.ts';
 import { GatewayError } from '../shared/errors.ts';
@@ -10,6 +9,7 @@ import { Checkpoint } from './checkpoint.ts';
 import type { Witness } from './checkpoint-file.ts';
 import { encodeCleanEnd } from './clean-end.ts';
 import type { Contents } from './contents.ts';
+import { createDatabase } from './database.ts';
 import { DiskRoom, folderBytes } from './disk.ts';
 import type { StoreFinding } from './finding.ts';
 import { CLEAN_END_KEY, laneNameKey, parkedRange } from './keys.ts';
@@ -42,8 +42,6 @@ export interface StoreStats {
   readonly sizeBytes: number;
 }
 
-/** Each record is read once and in order: a cache has nothing to give, and memory is scarce on a Pi. */
-const CACHE_BYTES = 512 * 1024;
 /** How late the low-water mark may reach the disk; a crash repeats at most what was settled since. */
 const TIDY_EVERY_MS = 1_000;
 /** From this part of `store.maxBytes` on, what is settled is given back at once. */
@@ -80,9 +78,7 @@ export class LevelStore implements MessageStore {
   ) {
     this.#config = config;
     this.#events = events;
-    const encodings = { keyEncoding: 'buffer', valueEncoding: 'buffer' } as const;
-    const options = { ...encodings, cacheSize: CACHE_BYTES };
-    this.#db = new Level<Buffer, Buffer>(join(config.path, 'db'), options);
+    this.#db = createDatabase(join(config.path, 'db'));
     this.#room = new DiskRoom(config.path, config.reserveBytes, config.ballastBytes);
     this.#safekeeping = new Safekeeping(config.path, this.#db.location);
     this.#mending = new Mending(this.#db, this.#safekeeping, (found) => events.onFinding(found));
@@ -100,11 +96,17 @@ export class LevelStore implements MessageStore {
       addInPassing: (batch) => {
         for (const lane of this.#lanes.values()) lane.addMark(batch);
       },
-      isFull: () => this.#estimatedBytes() >= config.maxBytes,
       onTrouble: (error) => events.onTrouble(error),
       onRecovered: () => events.onRecovered(),
     });
     this.packetIds = new LevelPacketIds(this.#db, this.#writer);
+  }
+
+  /** The part of `store.maxBytes` that is used; above 1 nothing more should go in. */
+  get fullness(): number {
+    const { maxBytes } = this.#config;
+    // Without its reserve the disk is full, however little of it is ours.
+    return this.#writer.lacksReserve ? 2 : this.#estimatedBytes() / maxBytes;
   }
 
   get writable(): boolean {

@@ -38,9 +38,9 @@ export async function openDatabase(parts: OpeningParts): Promise<Contents> {
     () => true,
     () => false,
   );
-  const wasBroken = await safekeeping.looksBroken();
+  const isHeadless = await safekeeping.lacksCurrent();
   const fault = await openOnce(parts);
-  const contents = fault === undefined && !wasBroken ? await whole(parts) : undefined;
+  const contents = fault === undefined && !isHeadless ? await whole(parts) : undefined;
   if (contents !== undefined) {
     await safekeeping.release();
     return contents;
@@ -71,6 +71,7 @@ async function whole(parts: OpeningParts): Promise<Contents | undefined> {
   const { db, safekeeping, witness = NOTHING } = parts;
   try {
     const contents = await readContents(db);
+    if (await safekeeping.hasBrokenTable()) return undefined;
     if (!(await agrees(db, contents, witness))) return undefined;
     if (!(await safekeeping.hasLostTables())) return contents;
     return (await isComplete(db, contents, witness)) ? contents : undefined;

@@ -57,12 +57,19 @@ export class Safekeeping {
     await rm(this.#beforeOpen, { recursive: true, force: true });
   }
 
-  /** True when a file is missing or cut, so that opening would delete what it does not know. */
-  async looksBroken(): Promise<boolean> {
+  /** True when LevelDB would take it for a new database, and delete what there is. */
+  async lacksCurrent(): Promise<boolean> {
     const names = await dataFiles(this.#database);
-    if (names.length > 0 && !names.includes('CURRENT')) return true;
-    for (const name of names.filter((one) => TABLE.test(one)))
-      if (!(await hasMagic(join(this.#database, name)))) return true;
+    return names.length > 0 && !names.includes('CURRENT');
+  }
+
+  /**
+   * True when a table is cut or empty. To be asked of an open database: the unfinished tables that an ending
+   * process leaves are gone then.
+   */
+  async hasBrokenTable(): Promise<boolean> {
+    for (const name of await dataFiles(this.#database))
+      if (TABLE.test(name) && !(await hasMagic(join(this.#database, name)))) return true;
     return false;
   }
 
