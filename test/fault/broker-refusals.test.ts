@@ -13,7 +13,7 @@ const FULL_MS = scale('full-ms', { short: 3_000, long: 60_000 });
 const UNBOUND_MS = scale('unbound-ms', { short: 3_000, long: 60_000 });
 const DELETIONS = scale('exchange-deletions', { short: 2, long: 20 });
 const LOCKED_OUT_MS = scale('locked-out-ms', { short: 3_000, long: 60_000 });
-const POISONS = scale('poisons', { short: 2, long: 20 });
+const POISONS = scale('poisons', { short: 2, long: 2 });
 /** As RabbitMQ counts: body only. The messages of the fleet have about 100 B. */
 const MAX_MESSAGE_BYTES = 4_096;
 /** Less than what arrives within a second. */
@@ -92,12 +92,11 @@ test('nothing is lost when the queue is full and refuses, until somebody consume
       arguments: { 'x-max-length': QUEUE_LIMIT_MESSAGES, 'x-overflow': 'reject-publish' },
     },
     consumesFromStart: false,
-    keepsOrder: false,
     fault: async ({ site, consume }) => {
       await reach(site, 'nacked_total', 1);
       await delay(FULL_MS); // the fault itself
       consume();
-      return { nacked: await site.laneMetric('nacked_total') };
+      return {};
     },
   });
 });
@@ -107,7 +106,6 @@ test('nothing is lost when the binding is deleted: it is parked, and released in
     ...REPORT,
     name: `binding deleted for ${UNBOUND_MS / 1000} s`,
     amqpUrl: node.url,
-    keepsOrder: false,
     fault: async ({ site }) => {
       const channel = await operator();
       await channel.unbindQueue(site.queue, site.queue, '#');
