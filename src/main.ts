@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
 import { keepMemorySmall } from './cli/memory.ts';
+import { addParkedCommand } from './cli/parked.ts';
 import { run } from './cli/run.ts';
 import { VERSION } from './cli/version.ts';
 
@@ -17,5 +18,7 @@ program
   .action(async (options: { config?: string }) => {
     process.exit(await run(options));
   });
+
+addParkedCommand(program);
 
 await program.parseAsync();
