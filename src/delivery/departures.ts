@@ -14,8 +14,8 @@ export interface DepartureParts {
   readonly counters: LaneCounters;
   /** Messages that earlier runs parked. */
   readonly parkedBefore: number;
-  /** A message that was on its way out is gone. */
-  readonly onGone: () => void;
+  /** A message that was on its way out is parked or given up. */
+  readonly onGone: (entry: Entry) => void;
 }
 
 /**
@@ -125,6 +125,6 @@ export class Departures {
     }
     this.#underWay.delete(entry);
     this.settle(entry);
-    this.#parts.onGone();
+    this.#parts.onGone(entry);
   }
 }

@@ -67,11 +67,12 @@ export class Intake {
       backlog.shift();
       void departures.drop(oldest, reason);
     }
-    let next = this.#waiting[0];
-    while (next !== undefined && retention.admit(next) === 'store') {
+    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
+      const admission = retention.admit(next);
+      if (admission !== 'store' && admission !== 'drop') return;
       this.#waiting.shift();
-      this.append(next);
-      next = this.#waiting[0];
+      if (admission === 'store') this.append(next);
+      else void departures.drop(next, 'full'); // QoS 0, which must not keep those behind it waiting
     }
   }
 

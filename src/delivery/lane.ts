@@ -44,6 +44,8 @@ export class Lane {
   #looking: NodeJS.Timeout | undefined;
   #seq = 0;
   #isAccepting = true;
+  /** The first seq that was refused because the lane ended; none that was acknowledged is above. */
+  #safeEnd = Number.POSITIVE_INFINITY;
 
   constructor(parts: LaneParts) {
     const { name, log, config } = parts;
@@ -63,7 +65,10 @@ export class Lane {
       log,
       gaps: parts.gaps,
       parkedBefore: parts.parkedBefore,
-      onGone: () => this.#outlet.pump(),
+      onGone: (entry) => {
+        this.#probe.answered(entry.message, false); // given up, it gets no answer any more
+        this.#outlet.pump();
+      },
       ...shared,
     });
     this.#appending = new AppendQueue(log, (entry) => this.#outlet.appended(entry));
@@ -111,7 +116,12 @@ export class Lane {
   accept(message: MappedMessage, routingKey: string): Promise<void> {
     if (!this.#isAccepting) return Promise.reject(this.#closedError());
     return new Promise((resolve, reject) => {
-      const entry = arrivedEntry(this.#identify(message, routingKey), resolve, reject);
+      const identified = this.#identify(message, routingKey);
+      const entry = arrivedEntry(identified, resolve, (error) => {
+        // The lane was stopped first: what a consumer may count on ends before this one.
+        if (!this.#isAccepting) this.#safeEnd = Math.min(this.#safeEnd, identified.seq);
+        reject(error);
+      });
       if (this.#outlet.publishDirectly(entry)) return;
       this.#outlet.spill(); // what is in flight is older and goes first
       if (this.#intake.take(entry)) return;
@@ -156,7 +166,7 @@ export class Lane {
     this.#probe.stop();
     this.#outlet.spill();
     this.#outlet.stopDraining();
-    while (this.#outlet.isOpen && this.#isBusy && !signal.aborted) {
+    while (!signal.aborted && (this.#isWriting || (this.#outlet.isOpen && this.window.size > 0))) {
       await new Promise((resolve) => setTimeout(resolve, STOP_CHECK_MS));
     }
     await this.#outlet.stop();
@@ -205,18 +215,21 @@ export class Lane {
     return this.#departures.parkedMessages;
   }
 
-  /** The seq of the message that arrived last; 0 when none has. */
+  /**
+   * The seq of the message that arrived last; 0 when none has. After `stop` that of the last before those that
+   * were still waiting for room then and are not safe.
+   */
   get lastSeq(): number {
-    return this.#seq;
+    return Math.min(this.#seq, this.#safeEnd - 1);
   }
 
-  /** After `stop`: every message that was given a seq is safe or named in the gap manifest. */
+  /** After `stop`: every message up to `lastSeq` is safe or named in the gap manifest. */
   get isAllSafe(): boolean {
-    return !this.#isBusy;
+    return this.window.size === 0 && !this.#isWriting;
   }
 
-  get #isBusy(): boolean {
-    return this.window.size + this.#appending.entries.length + this.#departures.underWay > 0;
+  get #isWriting(): boolean {
+    return this.#appending.entries.length + this.#departures.underWay > 0;
   }
 
   #identify(message: MappedMessage, routingKey: string): LaneMessage {
