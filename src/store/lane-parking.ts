@@ -43,6 +43,7 @@ const SEARCH_COUNT = 500;
 export class LaneParking {
   readonly #parts: LaneParkingParts;
   #released = 0;
+  #isCounted = false;
   /** Parked messages that are on disk. */
   count = 0;
 
@@ -54,7 +55,9 @@ export class LaneParking {
   async load(): Promise<void> {
     const { db, number } = this.#parts;
     this.#released = await countKeys(db, releasedRange(number));
-    this.count = await countKeys(db, parkedRange(number));
+    // Once: later, removals that are only on their way are taken off already.
+    if (!this.#isCounted) this.count = await countKeys(db, parkedRange(number));
+    this.#isCounted = true;
   }
 
   park(message: LaneMessage, note: ParkNote): Promise<void> {

@@ -81,28 +81,33 @@ async function whole(parts: OpeningParts): Promise<Contents | undefined> {
 }
 
 async function heal(parts: OpeningParts, isKept: boolean, fault: unknown): Promise<Contents> {
-  const { db, path, safekeeping, onFinding } = parts;
   const detail = causeText(fault);
+  const repaired = await repair(parts, isKept).catch(() => undefined);
+  const contents = repaired ?? (await startEmpty(parts));
+  const path = await parts.safekeeping.quarantine();
+  const kind = repaired === undefined ? 'started-empty' : 'repaired';
+  parts.onFinding({ kind, detail, path });
+  return contents;
+}
+
+async function repair(parts: OpeningParts, isKept: boolean): Promise<Contents> {
+  const { db, safekeeping } = parts;
+  await db.close();
+  if (isKept) await safekeeping.restore();
+  await ClassicLevel.repair(db.location);
+  await db.open();
+  return readContents(db);
+}
+
+async function startEmpty({ db, path, safekeeping }: OpeningParts): Promise<Contents> {
   try {
     await db.close();
-    if (isKept) await safekeeping.restore();
-    await ClassicLevel.repair(db.location);
+    await safekeeping.quarantine(); // first, for it keeps what is about to be removed
+    await safekeeping.empty();
     await db.open();
-    const contents = await readContents(db);
-    onFinding({ kind: 'repaired', detail, path: await safekeeping.quarantine() });
-    return contents;
-  } catch {
-    try {
-      await db.close();
-      const where = await safekeeping.quarantine();
-      await safekeeping.empty();
-      await db.open();
-      const contents = await readContents(db);
-      onFinding({ kind: 'started-empty', detail, path: where });
-      return contents;
-    } catch (error) {
-      throw unusableError(path, error);
-    }
+    return await readContents(db);
+  } catch (error) {
+    throw unusableError(path, error);
   }
 }
 
