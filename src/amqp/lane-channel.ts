@@ -40,6 +40,8 @@ export class LaneChannel {
   readonly #returned: Map<string, Returned> = new Map();
   readonly #filler: PublishOptionsFiller;
   #live = true;
+  /** The broker has confirmed something on it. */
+  hasConfirmed = false;
   #lostAlone = false;
 
   constructor(channel: ConfirmChannel, options: LaneChannelOptions) {
@@ -113,6 +115,7 @@ export class LaneChannel {
       this.#returned.delete(messageId);
     }
     if (error !== null && error !== undefined) return NACKED;
+    this.hasConfirmed = true;
     return returned ?? CONFIRMED;
   }
 

@@ -106,8 +106,9 @@ export class LanePublisher implements Publisher {
 
   #reopen(reason: CloseReason, channel: LaneChannel): void {
     if (this.#channel !== channel) return;
-    if (performance.now() - this.#openedAtMs >= HEALTHY_AFTER_MS)
-      this.#delays = this.#retryDelays();
+    // One that took messages was healthy too: the message that closed it must not slow down all behind it.
+    const held = performance.now() - this.#openedAtMs >= HEALTHY_AFTER_MS;
+    if (held || channel.hasConfirmed) this.#delays = this.#retryDelays();
     this.#tellClosed(channel, reason);
     this.#open(this.#farewell(channel, this.#session.signal));
   }

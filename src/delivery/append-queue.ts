@@ -36,9 +36,4 @@ export class AppendQueue {
   placeOf(entry: Entry): number {
     return entry.offset >= 0 ? entry.offset : this.#log.endOffset + this.#entries.indexOf(entry);
   }
-
-  /** The offset behind everything that is in the log or on the way there. */
-  get endOffset(): number {
-    return this.#log.endOffset + this.#entries.length;
-  }
 }

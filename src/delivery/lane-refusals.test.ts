@@ -161,6 +161,22 @@ test('a message alone on the channel each of three times that it is closed for i
   expect(harness.log.unsettled()).toEqual([]);
 });
 
+test('only what was in flight is suspect when the channel closes, not the backlog behind it', async () => {
+  const harness = new LaneHarness({ mode: 'disk-first', maxMessages: 2 });
+  harness.publisher.open();
+  await harness.accept(6);
+  await harness.durable();
+  expect(harness.inFlight).toEqual([1, 2]);
+  harness.publisher.close(BAD_MESSAGE);
+  harness.publisher.open();
+  await harness.advance(0);
+  expect(harness.inFlight).toEqual([1]);
+  harness.publisher.confirm();
+  expect(harness.inFlight).toEqual([2]);
+  harness.publisher.confirm();
+  expect(harness.inFlight).toEqual([3, 4]);
+});
+
 test('no message is parked for a channel that is closed for another reason', async () => {
   const harness = opened();
   await harness.accept();

@@ -307,8 +307,11 @@ export class Outlet {
     this.window.clear();
     for (const entry of lost) entry.inFlight = false;
     const culprit = this.#caution.closed(reason.replyCode, lost);
-    // All that was in flight is in the log or on the way there: nothing behind that is suspect.
-    if (reason.scope === 'channel') this.#caution.extendTo(appending.endOffset);
+    // Whatever was in flight is suspect, up to the last of it; it is in the log by now or on the way there.
+    const last = lost.at(-1);
+    if (reason.scope === 'channel' && last !== undefined) {
+      this.#caution.extendTo(appending.placeOf(last));
+    }
     this.#retry.cancel();
     if (culprit !== undefined) void departures.park(culprit, 'rejected', reason.text);
     this.#rewind();
