@@ -1,0 +1,104 @@
+import { expect, test } from 'vitest';
+import { LaneHarness } from '../../test/helpers/lane-harness.ts';
+import type { BackfillConfig } from '../config/types.ts';
+import { BackfillGovernor } from './backfill.ts';
+
+/** A lane whose backlog goes out as the config says; what the harness accepts is ancient. */
+function governed(config: Partial<BackfillConfig>, random: number = 0): LaneHarness {
+  const unhurried = {
+    maxInFlightMessages: 1_000,
+    targetConfirmMs: 60_000,
+    maxStartDelayMs: 60_000,
+  };
+  const governor = new BackfillGovernor({ ...unhurried, ...config }, () => random);
+  return new LaneHarness({ room: { backfill: governor.lane(100) } });
+}
+
+test('a backlog goes out at the rate that is set, whatever the window', async () => {
+  const harness = governed({ maxMessagesPerSecond: 10 });
+  await harness.accept(50);
+  await harness.durable();
+  harness.publisher.open();
+  for (let seconds = 0; seconds < 3; seconds += 1) {
+    await harness.advance(1_000);
+    harness.publisher.confirm();
+  }
+  expect(harness.published.length).toBeGreaterThanOrEqual(29);
+  expect(harness.published.length).toBeLessThanOrEqual(32);
+  expect(harness.published).toEqual(harness.published.toSorted((a, b) => a - b));
+});
+
+test('a backlog has no more in flight than the lanes share, and goes on with each confirm', async () => {
+  const harness = governed({ maxInFlightMessages: 3 });
+  await harness.accept(5);
+  await harness.durable();
+  harness.publisher.open();
+  await harness.advance(10_000);
+  expect(harness.inFlight).toEqual([1, 2, 3]);
+  harness.publisher.confirm(1);
+  await harness.advance(0);
+  expect(harness.inFlight).toEqual([2, 3, 4]);
+});
+
+test('after an outage a backlog waits a part of it, and then goes out', async () => {
+  const harness = governed({}, 1);
+  harness.publisher.open();
+  harness.publisher.close({ scope: 'connection', text: 'lost' });
+  await harness.accept(2);
+  await harness.durable();
+  await harness.advance(20_000);
+  harness.publisher.open();
+  await harness.advance(1_990);
+  expect(harness.published).toEqual([]);
+  await harness.advance(20);
+  expect(harness.published).toEqual([1, 2]);
+});
+
+test('a link lost during the wait for the rate publishes nothing while it is away', async () => {
+  const harness = governed({ maxMessagesPerSecond: 1 });
+  await harness.accept(3);
+  await harness.durable();
+  harness.publisher.open();
+  await harness.advance(500);
+  const before = harness.published.length;
+  expect(before).toBeLessThan(3);
+  harness.publisher.close();
+  await harness.advance(10_000); // a publish would throw
+  expect(harness.published).toHaveLength(before);
+});
+
+test('messages that arrived just now go out at once, whatever holds a backlog back', async () => {
+  const harness = governed({ maxMessagesPerSecond: 1, maxInFlightMessages: 1 }, 1);
+  harness.publisher.open();
+  harness.publisher.block(); // so that they have to be stored
+  for (let n = 0; n < 20; n += 1) {
+    const rest = { qos: 1, dup: false, retain: false, clientId: 'c' } as const;
+    const message = { topic: 'a', payload: Buffer.alloc(1), receivedAtMs: Date.now(), ...rest };
+    void harness.lane.accept(message, 'a');
+  }
+  await harness.durable();
+  expect(harness.published).toEqual([]);
+  harness.publisher.unblock();
+  await harness.advance(0);
+  expect(harness.inFlight).toHaveLength(20);
+});
+
+test('a full window of messages on their way out holds publishing back, and lets it go on', async () => {
+  const named: (() => void)[] = [];
+  const gaps = { record: () => new Promise<void>((resolve) => void named.push(resolve)) };
+  const harness = new LaneHarness({ onUnroutable: 'drop', maxMessages: 2, room: { gaps } });
+  await harness.accept(6);
+  await harness.durable();
+  harness.publisher.open();
+  await harness.advance(0);
+  harness.publisher.return();
+  harness.publisher.return();
+  await harness.advance(0);
+  expect(harness.published).toEqual([1, 2, 3]); // in between the first return there was room for one
+  harness.publisher.confirm();
+  await harness.advance(0);
+  expect(harness.published).toEqual([1, 2, 3]);
+  for (const resolve of named.splice(0)) resolve();
+  await harness.advance(0);
+  expect(harness.published).toEqual([1, 2, 3, 4, 5]);
+});
