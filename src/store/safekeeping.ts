@@ -1,4 +1,4 @@
-import { copyFile, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { copyFile, link, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** Files of LevelDB that hold data; LOCK and LOG do not. */
@@ -119,17 +119,6 @@ export class Safekeeping {
       await linkOrCopy(join(this.#database, name), join(folder, name)).catch(() => undefined);
     return folder;
   }
-}
-
-/** Bytes of all files below the quarantine. */
-export async function quarantinedBytes(folder: string): Promise<number> {
-  const names = await readdir(join(folder, 'quarantine'), { recursive: true }).catch(() => []);
-  let bytes = 0;
-  for (const name of names) {
-    const found = await stat(join(folder, 'quarantine', name)).catch(() => undefined);
-    bytes += found?.isFile() ? found.size : 0;
-  }
-  return bytes;
 }
 
 async function dataFiles(folder: string): Promise<string[]> {

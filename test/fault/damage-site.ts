@@ -30,7 +30,7 @@ export interface LaneTruth {
 export type Truth = Record<string, LaneTruth>;
 
 /** Random numbers below `limit`, the same for the same seed. */
-export type Random = (limit: number) => number;
+type Random = (limit: number) => number;
 
 export function randomOf(seed: number): Random {
   let state = seed >>> 0;
