@@ -7,6 +7,9 @@ import { describedFd, quotedBytes, type SystemCall } from './strace-log.ts';
 const TORN_SHARE = 0.4;
 const KEPT_SHARE = 0.5;
 
+/** The store's own folder and that of LevelDB. */
+const LASTING_FOLDERS: readonly string[] = ['.', 'db'];
+
 /** A change of a file's content. */
 interface DataChange {
   readonly endLine: number;
@@ -51,6 +54,7 @@ class Folder {
  *   the folder covers, and any number of those behind it.
  * - A sync of a file makes the name lasting under which it was made, with all earlier changes of that folder: POSIX
  *   does not promise it, ext4, XFS and Btrfs do, and LevelDB relies on it for its log.
+ * - Of other folders than the store's and that of LevelDB nothing lasts: the store syncs none of them.
  * - Files do not wait for each other, folders neither. Folders themselves are lasting when made.
  * - What was under way at the cut counts as done and not synced.
  */
@@ -79,12 +83,10 @@ export class PowerCutDisk {
 
   /** True for calls that matter here. */
   static concerns(root: string, call: SystemCall): boolean {
-    if ((call.result ?? 0) < 0) return false;
-    if (/^(?:read|recv|send)/.test(call.name)) return false;
-    const first =
-      call.args.startsWith('"') || call.name.endsWith('at') || call.name === 'renameat2';
-    const path = first ? String(quotedBytes(call)[0]) : describedFd(call);
+    if ((call.result ?? 0) < 0 || /^(?:read|recv|send)/.test(call.name)) return false;
     if (call.name === 'openat' && !call.args.includes('O_CREAT')) return false;
+    const isNamed = call.args.startsWith('"') || /at2?$/.test(call.name);
+    const path = isNamed ? String(quotedBytes(call).at(-1)) : describedFd(call);
     return path.startsWith(`${root}/`) || path === root;
   }
 
@@ -112,6 +114,10 @@ export class PowerCutDisk {
       case 'renameat':
       case 'renameat2':
         this.#rename(call);
+        break;
+      case 'link':
+      case 'linkat':
+        this.#link(call);
         break;
       case 'unlink':
       case 'unlinkat':
@@ -159,14 +165,31 @@ export class PowerCutDisk {
   #rename(call: SystemCall): void {
     const [from, to] = quotedBytes(call).map(String);
     if (from === undefined || to === undefined) throw new Error('a rename without two names');
+    const moved = this.#folders.get(relative(this.#root, from));
+    if (moved !== undefined) {
+      this.#folders.delete(relative(this.#root, from));
+      this.#folders.set(relative(this.#root, to), moved);
+      return;
+    }
     const [folder, oldName] = this.#place(from);
     const [other, newName] = this.#place(to);
-    if (folder !== other) throw new Error('the model of the disk knows no rename between folders');
-    const inode = folder.names.get(oldName);
-    folder.change(call.endLine, [
-      [oldName, undefined],
-      [newName, inode],
-    ]);
+    const gone: [string, undefined] = [oldName, undefined];
+    const here: [string, Inode | undefined] = [newName, folder.names.get(oldName)];
+    if (folder === other) folder.change(call.endLine, [gone, here]);
+    else {
+      folder.change(call.endLine, [gone]);
+      other.change(call.endLine, [here]);
+    }
+  }
+
+  #link(call: SystemCall): void {
+    const [from = '', to = ''] = quotedBytes(call).map(String);
+    const [source, oldName] = this.#place(from);
+    const [target, newName] = this.#place(to);
+    const inode = source.names.get(oldName);
+    if (inode === undefined)
+      throw new Error(`the model of the disk does not know the file ${from}`);
+    target.change(call.endLine, [[newName, inode]]);
   }
 
   #unlink(call: SystemCall): void {
@@ -188,6 +211,7 @@ export class PowerCutDisk {
 
   async #leave(random: Random, into: string): Promise<void> {
     for (const [key, folder] of this.#folders) {
+      if (!LASTING_FOLDERS.includes(key)) continue;
       await mkdir(join(into, key), { recursive: true });
       const names = new Map<string, Inode>();
       const kept = wholeBetween(folder.durable, folder.changes.length, random);
