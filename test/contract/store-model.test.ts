@@ -1,10 +1,10 @@
-import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, expect, test, vi } from 'vitest';
 import type { LaneLog, ParkNote } from '../../src/delivery/ports.ts';
 import type { Db } from '../../src/store/batch-writer.ts';
 import { LevelStore } from '../../src/store/level-store.ts';
+import { copyAsKilled } from '../helpers/copy-as-killed.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 import { numbered } from './lane-log-contract.ts';
@@ -120,7 +120,7 @@ class Pair {
   async crash(): Promise<void> {
     const running = join(this.#path, String(this.#crashes));
     this.#crashes += 1;
-    await cp(running, join(this.#path, String(this.#crashes)), { recursive: true });
+    await copyAsKilled(running, join(this.#path, String(this.#crashes)));
     await this.close();
     await this.open();
   }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { cp, open, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { open, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { expect } from 'vitest';
@@ -7,6 +7,7 @@ import type { LaneMessage } from '../../src/shared/message.ts';
 import { readWitness } from '../../src/store/checkpoint-file.ts';
 import type { StoreFinding } from '../../src/store/finding.ts';
 import { LevelStore } from '../../src/store/level-store.ts';
+import { copyAsKilled } from '../helpers/copy-as-killed.ts';
 import { eventually } from '../helpers/eventually.ts';
 
 export const LANES = ['alpha', 'beta', 'gamma'] as const;
@@ -123,7 +124,7 @@ async function copyRunning(
     },
     { withinMs: 5_000 },
   );
-  await cp(from, to, { recursive: true });
+  await copyAsKilled(from, to);
 }
 
 async function compact(path: string): Promise<void> {
