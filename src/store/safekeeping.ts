@@ -64,12 +64,15 @@ export class Safekeeping {
   }
 
   /**
-   * True when a table is cut or empty. To be asked of an open database: the unfinished tables that an ending
-   * process leaves are gone then.
+   * True when a table is cut or empty that was there before and is there still. To be asked of an open database:
+   * the unfinished tables that an ending process leaves are gone then, and its own new ones do not count.
    */
   async hasBrokenTable(): Promise<boolean> {
-    for (const name of await dataFiles(this.#database))
-      if (TABLE.test(name) && !(await hasMagic(join(this.#database, name)))) return true;
+    const now = new Set(await dataFiles(this.#database));
+    for (const name of await dataFiles(this.#beforeOpen)) {
+      const isLive = TABLE.test(name) && now.has(name);
+      if (isLive && !(await hasMagic(join(this.#beforeOpen, name)))) return true;
+    }
     return false;
   }
 
