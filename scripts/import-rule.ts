@@ -11,7 +11,8 @@ const ALLOWED: Readonly<Record<string, Allowance>> = {
   config: { any: ['shared'] },
   mapping: { any: ['shared'], types: ['config'] },
   delivery: { any: ['shared'], types: ['config'] },
-  ingest: { any: ['mapping', 'delivery', 'shared'], types: ['config'] },
+  ingest: { any: ['mapping', 'delivery', 'payload', 'shared'], types: ['config'] },
+  payload: { any: ['mapping', 'shared'], types: ['config', 'delivery/ports'] },
   mqtt: { any: ['shared'], types: ['config', 'ingest'] },
   store: { any: ['shared', 'delivery/ports'], types: ['config'] },
   amqp: { any: ['shared', 'delivery/ports', 'delivery/retry-schedule'], types: ['config'] },
@@ -29,6 +30,8 @@ const OWNERS: ReadonlyMap<string, string> = new Map([
   ['level', 'store'],
   ['classic-level', 'store'],
   ['amqplib', 'amqp'],
+  ['ajv', 'payload'],
+  ['jsonata', 'payload'],
 ]);
 
 /** An import that goes the wrong way. */

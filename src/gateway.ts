@@ -15,6 +15,8 @@ import type { Log } from './observe/log.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
 import { createParkedRoutes } from './observe/parked-routes.ts';
 import type { SnapshotSources } from './observe/sources.ts';
+import { PayloadChecks } from './payload/payload-checks.ts';
+import { ruleOf } from './payload/rule.ts';
 import { GatewayError } from './shared/errors.ts';
 import { LevelStore } from './store/level-store.ts';
 
@@ -44,6 +46,7 @@ export class Gateway {
   #gapLane: Lane | undefined;
   readonly #backfill: BackfillGovernor;
   readonly #gaps: GapManifest;
+  readonly #checks: PayloadChecks;
   readonly #ingest: Ingest;
   readonly #mqtt: MqttServer;
   readonly #metrics: Metrics;
@@ -70,9 +73,11 @@ export class Gateway {
       gatewayId: config.gateway.id,
       match: config.routing.match,
     });
+    this.#checks = this.#createChecks();
     this.#ingest = new Ingest({
       route: (message) => routes.route(message),
       lanes: this.#lanes,
+      checks: this.#checks.byLane,
       maxPayloadBytes: config.mqtt.maxPayloadBytes,
       maxPendingBytes: config.mqtt.maxPendingBytes,
     });
@@ -95,6 +100,7 @@ export class Gateway {
         this.#lanes.set(mapping.name, await this.#startLane(mapping));
       }
       this.#warnOfOrphans();
+      this.#checks.start();
       if (this.#config.admin.enabled) await this.#admin.start();
       await this.#mqtt.start();
       this.#isListening = true;
@@ -113,6 +119,7 @@ export class Gateway {
     await this.#ingest.idle(limit); // what was read is acknowledged yet
     // Wills of the connections that close now are messages too: lanes end after them.
     await this.#mqtt.close();
+    await this.#checks.close();
     await Promise.all([...this.#lanes.values()].map((lane) => lane.stop(limit)));
     await this.#gapLane?.stop(limit); // it takes what the others give up
     await this.#connection.stop();
@@ -214,6 +221,21 @@ export class Gateway {
     const text =
       'the store has lanes without a mapping; bring the mapping back to deliver what they hold';
     this.#log.warn({ event: 'orphaned-lanes', lanes: orphans }, text);
+  }
+
+  /** Of what may be pending, half may wait to be checked: a stalled mapping must not refuse the messages of others. */
+  #createChecks(): PayloadChecks {
+    const { mappings, gateway, mqtt } = this.#config;
+    const context = { gatewayId: gateway.id, maxBodyBytes: mqtt.maxPayloadBytes };
+    return new PayloadChecks({
+      rules: mappings.flatMap((mapping) => ruleOf(mapping, context) ?? []),
+      maxHeldBytes: mqtt.maxPendingBytes / 2,
+      onTrouble: (mappings, reason) =>
+        this.#log.warn(
+          { event: 'payload-process', mappings, reason },
+          'the process that checks payloads is started again',
+        ),
+    });
   }
 
   #createMqtt(): MqttServer {

@@ -4,6 +4,7 @@ import { Gateway } from '../gateway.ts';
 import type { MappingFault } from '../mapping/mapping.ts';
 import { compileMappings } from '../mapping/mapping.ts';
 import { createLogger, type RootLog } from '../observe/log.ts';
+import { payloadFaults } from '../payload/faults.ts';
 import { errorText, GatewayError } from '../shared/errors.ts';
 import { VERSION } from './version.ts';
 
@@ -50,8 +51,15 @@ function load(file: string | undefined): Config | undefined {
   }
 }
 
-/** What only the mapping engine can tell of a mapping, with the place in the config. */
+/** What only the mapping engine and the compilers of the checks can tell of a mapping, with the place in the config. */
 function check(config: Config): { path: (string | number)[]; message: string }[] {
+  const payload = payloadFaults(config.mappings).map(({ mapping, path, message }) => {
+    return { path: ['mappings', mapping, ...path], message };
+  });
+  return [...routeFaults(config), ...payload];
+}
+
+function routeFaults(config: Config): { path: (string | number)[]; message: string }[] {
   try {
     compileMappings(config.mappings, config.gateway.id);
     return [];

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { choice, type Shape } from './fields.ts';
+import { choice, durationMs, type Shape } from './fields.ts';
 import { limitsSchema, whenFullSchema } from './limits-schema.ts';
 import { refuseUselessRoutes } from './route-check.ts';
 import {
@@ -8,7 +8,7 @@ import {
   namedExchangeSchema,
   queueSchema,
 } from './topology-schema.ts';
-import type { GapsConfig, MappingConfig, PropertiesConfig } from './types.ts';
+import type { GapsConfig, MappingConfig, PayloadConfig, PropertiesConfig } from './types.ts';
 
 /** Most queues, and most further exchanges, of a mapping. */
 const MAX_BOUND = 100;
@@ -52,6 +52,30 @@ const headersSchema: z.ZodType<Readonly<Record<string, string | number | boolean
     description: `Headers by name: a template, or a number or boolean; \`\${json:…}\` alone keeps the type it has in the payload`,
   });
 
+/** Most characters of an expression. */
+const MAX_EXPRESSION_LENGTH = 16_384;
+
+const payloadSchema: z.ZodType<PayloadConfig> = z.strictObject({
+  schema: z.exactOptional(
+    z.union([z.string().min(1), z.record(z.string(), z.unknown())]).meta({
+      description:
+        'JSON Schema, or the path of a file with one (relative to the working directory); a payload that does not fit is parked',
+    }),
+  ),
+  timeoutMs: z.exactOptional(
+    durationMs({
+      description:
+        'Time that schema, `when` and `transform` may take for one message; beyond it the message is parked',
+      min: 100,
+      max: 60_000,
+    }).meta({ 'x-default': '`250`' }),
+  ),
+} satisfies Shape<PayloadConfig>);
+
+function expression(description: string): z.ZodType<string> {
+  return z.string().min(1).max(MAX_EXPRESSION_LENGTH).meta({ description });
+}
+
 const failureActions = ['park', 'retry', 'drop'] as const;
 
 const mappingSchema: z.ZodType<MappingConfig> = z
@@ -65,6 +89,15 @@ const mappingSchema: z.ZodType<MappingConfig> = z
       description:
         'Topic filter; `+` and `#` as in MQTT, a name after them captures: `devices/+device/#rest`',
     }),
+    payload: z.exactOptional(payloadSchema),
+    when: z.exactOptional(
+      expression('JSONata; a message for which it is not true does not go to this lane'),
+    ),
+    transform: z.exactOptional(
+      expression(
+        'JSONata; its result is the body of the AMQP message: text as it is, all else as JSON, nothing for none',
+      ),
+    ),
     exchange: mappingExchangeSchema.meta({ description: 'Where the messages are published' }),
     routingKey: z.exactOptional(
       z.string().max(MAX_TEMPLATE_LENGTH).meta({

@@ -165,10 +165,23 @@ export interface PropertiesConfig {
 /** What becomes of a message that reached no queue or was refused by the broker. */
 export type FailureAction = 'park' | 'retry' | 'drop';
 
+/** What a payload must be. */
+export interface PayloadConfig {
+  /** JSON Schema, or the path of a file with one. */
+  readonly schema?: string | Readonly<Record<string, unknown>>;
+  /** Absent means the default of the checks. */
+  readonly timeoutMs?: number;
+}
+
 /** Which topics go to which exchange; makes one lane. */
 export interface MappingConfig {
   readonly name: string;
   readonly filter: string;
+  readonly payload?: PayloadConfig;
+  /** JSONata: only messages for which it is true go to the lane. */
+  readonly when?: string;
+  /** JSONata: makes the body of the AMQP message. */
+  readonly transform?: string;
   readonly exchange: ExchangeConfig;
   /** Template; absent means the topic name with '/' and '.' swapped. */
   readonly routingKey?: string;

@@ -54,7 +54,14 @@ export type ParkReason =
   | 'rejected'
   | 'routing_key_too_long'
   | 'template_failed'
-  | 'property_invalid';
+  | 'property_invalid'
+  /** Not JSON, nested too deep, or not as the schema of its mapping says. */
+  | 'payload_invalid'
+  | 'when_failed'
+  | 'transform_failed'
+  /** Its check took too long, or ended the process in which it ran. */
+  | 'payload_timeout'
+  | 'payload_crashed';
 
 /** Why and since when a message is parked. */
 export interface ParkNote {

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Route } from '../mapping/route-table.ts';
+import type { Checked } from '../payload/check-queue.ts';
+import type { PayloadCheck } from '../payload/payload-checks.ts';
 import type { DeviceMessage, MappedMessage } from '../shared/message.ts';
 import { Ingest, type IngestLane } from './ingest.ts';
 
@@ -29,11 +31,26 @@ function message(payloadBytes: number): DeviceMessage {
 
 const to = (lane: string): Route => ({ lane, key: { ok: true, routingKey: `key.${lane}` } });
 
-function create(routes: readonly Route[], maxPendingBytes = 10_000) {
+/** A check whose outcomes the test tells. */
+class HeldCheck implements PayloadCheck {
+  isFull = false;
+  readonly settle: Checked[] = [];
+
+  check(_message: DeviceMessage, checked: Checked): void {
+    this.settle.push(checked);
+  }
+}
+
+function create(
+  routes: readonly Route[],
+  maxPendingBytes = 10_000,
+  checks: Readonly<Record<string, PayloadCheck>> = {},
+) {
   const lanes = { one: new HeldLane(), two: new HeldLane() };
   const ingest = new Ingest({
     route: () => routes,
     lanes: new Map(Object.entries(lanes)),
+    checks: new Map(Object.entries(checks)),
     maxPayloadBytes: 100,
     maxPendingBytes,
   });
@@ -100,4 +117,48 @@ test('what would be too much in memory is refused without being acknowledged', a
   for (const makeSafe of lanes.one.makeSafe) makeSafe();
   await Promise.all([first, second]);
   expect(ingest.stats()).toMatchObject({ pendingBytes: 0, refusedTotal: { overloaded: 1 } });
+});
+
+test('a lane whose payloads are checked gets them when they are, in order, and others at once', async () => {
+  const check = new HeldCheck();
+  const { ingest, lanes } = create([to('one'), to('two')], 10_000, { one: check });
+  void ingest.accept(message(1));
+  void ingest.accept(message(2));
+  expect([lanes.one.messages.length, lanes.two.messages.length]).toEqual([0, 2]);
+  for (const settle of check.settle) settle({ kind: 'passed' });
+  expect(lanes.one.messages.map(({ payload }) => payload.length)).toEqual([1, 2]);
+});
+
+test('a message is handed on with the body that its check made', () => {
+  const check = new HeldCheck();
+  const { ingest, lanes } = create([to('one')], 10_000, { one: check });
+  void ingest.accept(message(1));
+  check.settle[0]?.({ kind: 'passed', body: 'é' });
+  expect(lanes.one.messages[0]?.payload).toEqual(Buffer.from('é'));
+});
+
+test('what its check refuses is parked and counted, and what is not for the lane is counted', async () => {
+  const check = new HeldCheck();
+  const { ingest, lanes } = create([to('one')], 10_000, { one: check });
+  const accepted = [ingest.accept(message(1)), ingest.accept(message(1))];
+  expect(ingest.stats().pendingBytes).toBeGreaterThan(0);
+  check.settle[0]?.({ kind: 'failed', reason: 'payload_invalid', detail: 'not JSON' });
+  check.settle[1]?.({ kind: 'filtered' });
+  await Promise.all(accepted);
+  expect(lanes.one.parked).toEqual(['payload_invalid not JSON']);
+  expect(lanes.one.messages).toEqual([]);
+  expect(ingest.stats()).toMatchObject({
+    pendingBytes: 0,
+    refusedTotal: { payload_invalid: 1, filtered: 1 },
+  });
+});
+
+test('what cannot be checked any more is not acknowledged', async () => {
+  const check = new HeldCheck();
+  const { ingest } = create([to('one')], 10_000, { one: check });
+  const accepted = ingest.accept(message(1));
+  check.settle[0]?.({ kind: 'closed' });
+  await expect(accepted).rejects.toMatchObject({ code: 'LANE_CLOSED' });
+  check.isFull = true;
+  await expect(ingest.accept(message(1))).rejects.toMatchObject({ code: 'INGEST_OVERLOADED' });
 });

@@ -1,6 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ParkReason } from '../delivery/ports.ts';
 import type { Route } from '../mapping/route-table.ts';
+import type { CheckOutcome } from '../payload/check-queue.ts';
+import type { PayloadCheck } from '../payload/payload-checks.ts';
+import type { CheckFailure } from '../payload/protocol.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { DeviceMessage, MappedMessage } from '../shared/message.ts';
 
@@ -13,13 +16,15 @@ export interface IngestLane {
 export interface IngestParts {
   readonly route: (message: DeviceMessage) => readonly Route[];
   readonly lanes: ReadonlyMap<string, IngestLane>;
+  /** Of the lanes that do not take payloads as they are. */
+  readonly checks: ReadonlyMap<string, PayloadCheck>;
   readonly maxPayloadBytes: number;
   /** Payloads accepted and not yet safe, over all clients. */
   readonly maxPendingBytes: number;
 }
 
-/** Why a message was acknowledged and not passed on, or its connection closed. */
-type RefusalReason = 'payload_too_large' | 'overloaded';
+/** Why a message was acknowledged and not passed on as it is, or its connection closed. */
+type RefusalReason = 'payload_too_large' | 'overloaded' | 'filtered' | CheckFailure;
 
 const IDLE_CHECK_MS = 5;
 
@@ -39,6 +44,12 @@ export class Ingest {
   readonly #refused: Record<RefusalReason, number> = {
     payload_too_large: 0,
     overloaded: 0,
+    filtered: 0,
+    payload_invalid: 0,
+    when_failed: 0,
+    transform_failed: 0,
+    payload_timeout: 0,
+    payload_crashed: 0,
   };
 
   constructor(parts: IngestParts) {
@@ -46,7 +57,8 @@ export class Ingest {
   }
 
   /**
-   * Hands the message to its lanes, synchronously and in order of the calls.
+   * Hands the message to its lanes, in order of the calls for each lane; synchronously, unless its payload has to be
+   * checked for that lane.
    * @throws {GatewayError} INGEST_OVERLOADED, or what a lane throws: it is not safe, do not acknowledge it.
    */
   accept(message: DeviceMessage): Promise<void> {
@@ -89,10 +101,37 @@ export class Ingest {
   #hand(message: DeviceMessage, route: Route): Promise<void> {
     const lane = this.#parts.lanes.get(route.lane);
     if (lane === undefined) throw new Error(`No lane is named ${route.lane}.`);
-    const { key, properties } = route;
-    if (!key.ok) return lane.park(message, key.reason, key.detail);
-    const mapped = properties === undefined ? message : { ...message, amqp: properties };
-    return lane.accept(mapped, key.routingKey);
+    const check = this.#parts.checks.get(route.lane);
+    if (check !== undefined) return this.#check({ message, route, lane, check });
+    return handTo(lane, message, route);
+  }
+
+  /** What is not JSON, does not fit or takes too long would be the same when the device sent it again: it is parked. */
+  #check({ message, route, lane, check }: Checking): Promise<void> {
+    if (check.isFull) return this.#overloaded();
+    return new Promise((resolve, reject) => {
+      check.check(message, (outcome) => {
+        this.#settled(outcome, { message, route, lane }).then(resolve, reject);
+      });
+    });
+  }
+
+  /** Called in order, and hands over at once: the order of the lane is that of arrival. */
+  #settled(
+    outcome: CheckOutcome,
+    { message, route, lane }: Omit<Checking, 'check'>,
+  ): Promise<void> {
+    switch (outcome.kind) {
+      case 'passed':
+        return handTo(lane, shaped(message, outcome.body), route);
+      case 'filtered':
+        return this.#refuse('filtered');
+      case 'failed':
+        this.#refused[outcome.reason] += 1;
+        return lane.park(message, outcome.reason, outcome.detail);
+      case 'closed':
+        return Promise.reject(new GatewayError('LANE_CLOSED', 'The gateway stops.'));
+    }
   }
 
   #refuse(reason: RefusalReason): Promise<void> {
@@ -119,4 +158,22 @@ export class Ingest {
     safe.then(release, release);
     return safe;
   }
+}
+
+interface Checking {
+  readonly message: DeviceMessage;
+  readonly route: Route;
+  readonly lane: IngestLane;
+  readonly check: PayloadCheck;
+}
+
+function handTo(lane: IngestLane, message: DeviceMessage, route: Route): Promise<void> {
+  const { key, properties } = route;
+  if (!key.ok) return lane.park(message, key.reason, key.detail);
+  const mapped = properties === undefined ? message : { ...message, amqp: properties };
+  return lane.accept(mapped, key.routingKey);
+}
+
+function shaped(message: DeviceMessage, body: string | undefined): DeviceMessage {
+  return body === undefined ? message : { ...message, payload: Buffer.from(body) };
 }
