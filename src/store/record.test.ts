@@ -1,8 +1,27 @@
+import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { LaneMessage } from '../shared/message.ts';
 import { parkedKey, recordKey } from './keys.ts';
 import { decodeRecord, encodeRecord } from './record.ts';
+
+const PLAIN: LaneMessage = {
+  gatewayId: 'site-a',
+  topic: 'devices/d1/t',
+  clientId: 'd1',
+  username: 'ann',
+  routingKey: 'd1.t',
+  epoch: 3,
+  seq: 42,
+  receivedAtMs: 1_700_000_000_123,
+  qos: 1,
+  dup: true,
+  retain: false,
+  payload: Buffer.from('21.5'),
+};
+
+/** Without -0, which JSON has not: to AMQP it is 0 anyway. */
+const anyNumber = fc.double({ noNaN: true, noDefaultInfinity: true }).map((number) => number + 0);
 
 const anyMessage: fc.Arbitrary<LaneMessage> = fc
   .record({
@@ -18,7 +37,15 @@ const anyMessage: fc.Arbitrary<LaneMessage> = fc
     dup: fc.boolean(),
     retain: fc.boolean(),
     amqp: fc.option(
-      fc.record({ contentType: fc.string(), headers: fc.dictionary(fc.string(), fc.string()) }),
+      fc.record(
+        {
+          contentType: fc.string({ unit: 'grapheme' }),
+          priority: fc.nat(255),
+          expiration: fc.nat().map(String),
+          headers: fc.dictionary(fc.string(), fc.oneof(fc.string(), fc.boolean(), anyNumber)),
+        },
+        { requiredKeys: [] },
+      ),
       { nil: undefined },
     ),
     payload: fc.uint8Array({ maxLength: 500 }).map((bytes) => Buffer.from(bytes)),
@@ -28,6 +55,34 @@ const anyMessage: fc.Arbitrary<LaneMessage> = fc
     ...(username === undefined ? {} : { username }),
     ...(amqp === undefined ? {} : { amqp }),
   }));
+
+/** Written by the first version of the gateway, for the key of offset 7 in lane 1. */
+const FIRST_LAYOUT =
+  '81dedd8101150000000300000000002a018bcfe5687b06000c0002000304736974652d6164657669' +
+  '6365732f64312f746431616e6e64312e7432312e35';
+
+test('a record of the first layout is still read', () => {
+  const message = decodeRecord(recordKey(1, 7), Buffer.from(FIRST_LAYOUT, 'hex'));
+  expect(message).toEqual({ ...PLAIN, fromStore: true });
+});
+
+test('a message without properties is stored as ever, one with them in a layout of its own', () => {
+  const key = recordKey(1, 7);
+  expect(encodeRecord(key, PLAIN).toString('hex')).toBe(FIRST_LAYOUT);
+  const record = encodeRecord(key, {
+    ...PLAIN,
+    amqp: { type: 't', headers: { n: 21.5, ok: true } },
+  });
+  expect(record.readUInt8(4)).toBe(2);
+});
+
+test('a record of a layout to come is not taken for another', () => {
+  const key = recordKey(1, 7);
+  const record = encodeRecord(key, PLAIN);
+  record.writeUInt8(3, 4);
+  record.writeUInt32BE(crc32(record.subarray(4), crc32(key)), 0);
+  expect(() => decodeRecord(key, record)).toThrow(/its layout 3 is unknown/);
+});
 
 test('a record gives back exactly the message that was stored', () => {
   fc.assert(

@@ -1,28 +1,28 @@
 import { crc32 } from 'node:zlib';
 import { GatewayError } from '../shared/errors.ts';
-import type { LaneMessage, QoS } from '../shared/message.ts';
+import type { LaneMessage, MessageProperties, QoS } from '../shared/message.ts';
 
 /**
  * One stored message:
  *
  *   u32 crc32 of its key and of all bytes behind this field
- *   u8  layout version (1)      u8  flags: qos (2 bits), dup, retain, has username, released,
- *                               has properties
+ *   u8  layout version (1 or 2) u8  flags: qos (2 bits), dup, retain, has username, released
  *   u32 epoch                   u48 seq                  u48 receivedAtMs
  *   u8 + gateway id   u16 + topic   u16 + client id   u16 + username   u8 + routing key
- *   u32 + properties as JSON, if there are any
+ *   u32 + properties as JSON, in layout 2 only: that of messages whose mapping sets some
  *   payload to the end
  *
  * The checksum covers the key, so that a record read under a wrong offset is found out too. LevelDB's own
  * checksums end a log silently where it is damaged; ours say which record is gone.
  */
-const LAYOUT_VERSION = 1;
+const PLAIN_LAYOUT = 1;
+const PROPERTIES_LAYOUT = 2;
 const FIXED_BYTES = 4 + 1 + 1 + 4 + 6 + 6 + 1 + 2 + 2 + 2 + 1;
 const FLAG_DUP = 0b0100;
 const FLAG_RETAIN = 0b1000;
 const FLAG_USERNAME = 0b1_0000;
 const FLAG_RELEASED = 0b10_0000;
-const FLAG_PROPERTIES = 0b100_0000;
+const NO_PROPERTIES: Buffer = Buffer.alloc(0);
 
 /** Serialises a message for the value of `key`; `isReleased`: it was parked, and stands behind younger ones. */
 export function encodeRecord(key: Buffer, message: LaneMessage, isReleased = false): Buffer {
@@ -33,10 +33,10 @@ export function encodeRecord(key: Buffer, message: LaneMessage, isReleased = fal
   const usernameBytes = Buffer.byteLength(username);
   const routingKeyBytes = Buffer.byteLength(routingKey);
   const textBytes = gatewayBytes + topicBytes + clientBytes + usernameBytes + routingKeyBytes;
-  const properties = encodeProperties(message);
+  const properties = encodeProperties(message.amqp);
   const bytes = FIXED_BYTES + textBytes + properties.length + payload.length;
   const record = Buffer.allocUnsafe(bytes);
-  let at = record.writeUInt8(LAYOUT_VERSION, 4);
+  let at = record.writeUInt8(message.amqp === undefined ? PLAIN_LAYOUT : PROPERTIES_LAYOUT, 4);
   at = record.writeUInt8(flagsOf(message) | (isReleased ? FLAG_RELEASED : 0), at);
   at = record.writeUInt32BE(message.epoch, at);
   at = record.writeUIntBE(message.seq, at, 6);
@@ -65,7 +65,8 @@ export function decodeRecord(key: Buffer, record: Buffer): LaneMessage {
   if (record.length < FIXED_BYTES) throw damaged('it is too short');
   if (record.readUInt32BE(0) !== checksum(key, record)) throw damaged('its checksum differs');
   const version = record.readUInt8(4);
-  if (version !== LAYOUT_VERSION) throw damaged(`its layout ${version} is unknown`);
+  if (version !== PLAIN_LAYOUT && version !== PROPERTIES_LAYOUT)
+    throw damaged(`its layout ${version} is unknown`);
   const flags = record.readUInt8(5);
   let at = FIXED_BYTES;
   const text = (bytes: number, skippedBytes = 0): string => {
@@ -77,13 +78,13 @@ export function decodeRecord(key: Buffer, record: Buffer): LaneMessage {
   const clientId = text(record.readUInt16BE(25));
   const username = text(record.readUInt16BE(27));
   const routingKey = text(record.readUInt8(29));
-  const amqp = flags & FLAG_PROPERTIES ? JSON.parse(text(record.readUInt32BE(at), 4)) : undefined;
+  const amqp = version === PROPERTIES_LAYOUT ? text(record.readUInt32BE(at), 4) : undefined;
   return {
     gatewayId,
     topic,
     clientId,
     ...(flags & FLAG_USERNAME ? { username } : {}),
-    ...(amqp === undefined ? {} : { amqp }),
+    ...(amqp === undefined ? {} : { amqp: JSON.parse(amqp) as MessageProperties }),
     routingKey,
     epoch: record.readUInt32BE(6),
     seq: record.readUIntBE(10, 6),
@@ -106,13 +107,12 @@ function flagsOf(message: LaneMessage): number {
     message.qos |
     (message.dup ? FLAG_DUP : 0) |
     (message.retain ? FLAG_RETAIN : 0) |
-    (message.username === undefined ? 0 : FLAG_USERNAME) |
-    (message.amqp === undefined ? 0 : FLAG_PROPERTIES)
+    (message.username === undefined ? 0 : FLAG_USERNAME)
   );
 }
 
-function encodeProperties({ amqp }: LaneMessage): Buffer {
-  if (amqp === undefined) return Buffer.alloc(0);
+function encodeProperties(amqp: MessageProperties | undefined): Buffer {
+  if (amqp === undefined) return NO_PROPERTIES;
   const json = Buffer.from(JSON.stringify(amqp), 'utf8');
   const length = Buffer.allocUnsafe(4);
   length.writeUInt32BE(json.length, 0);
