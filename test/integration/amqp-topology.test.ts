@@ -158,6 +158,9 @@ test('exchanges are bound to exchanges, and an alternate exchange gets what no b
   expect(await seqsIn(channel, a)).toEqual([1]);
   expect(await seqsIn(channel, b)).toEqual([1, 2]);
   expect(await seqsIn(channel, c)).toEqual([3]);
+
+  await channel.unbindQueue(c, rest, '#');
+  expect(await sent(started, { seq: 4, key: 'reading.d3' })).toBe('returned');
 });
 
 test('queue arguments are declared by their AMQP names', async () => {
