@@ -8,7 +8,14 @@ interface ChannelInternals {
   readonly connection: { readonly channels: readonly ({ readonly buffer: Readable } | null)[] };
 }
 
-const draining: WeakMap<ChannelModel, Set<Promise<void>>> = new WeakMap();
+/** What a channel that is closed still has to send. */
+interface Drain {
+  readonly drained: Promise<void>;
+  /** Ends the wait. */
+  end(): void;
+}
+
+const draining: WeakMap<ChannelModel, Map<Readable, Drain>> = new WeakMap();
 
 /**
  * Notes that the broker has closed a channel. To be called in its `error` event, while amqplib still holds
@@ -20,27 +27,57 @@ const draining: WeakMap<ChannelModel, Set<Promise<void>>> = new WeakMap();
  * costs the connection of all lanes.
  */
 export function noteClosedByBroker(model: ChannelModel, channel: Channel): void {
+  const buffer = bufferOf(channel);
+  if (buffer !== undefined) noteDraining(model, buffer);
+}
+
+/**
+ * Closes a channel that has an answer open, without waiting: its number stays taken until the broker answers the
+ * channel.close. If the broker closes it at the same time, channel.close-ok waits for the socket as above.
+ */
+export function giveUpChannel(model: ChannelModel, channel: Channel): void {
+  const buffer = bufferOf(channel);
+  if (buffer === undefined) return; // closed already
+  channel.on('close', () => noteDraining(model, buffer));
+  channel.close().catch(() => undefined); // it is closing already, or its connection is lost
+}
+
+/** What the channel has to send and has not yet; undefined when its number is free. */
+function bufferOf(channel: Channel): Readable | undefined {
   const { ch, connection } = channel as unknown as ChannelInternals;
-  const buffer = connection.channels[ch]?.buffer;
-  if (buffer === undefined) return;
-  const pending = draining.get(model) ?? new Set();
-  draining.set(model, pending);
-  const drained = new Promise<void>((resolve) => {
-    const onDrained = (): void => {
-      buffer.off('end', onDrained);
-      model.off('close', onDrained);
-      pending.delete(drained);
-      resolve();
-    };
-    buffer.on('end', onDrained);
-    model.on('close', onDrained);
+  return connection.channels[ch]?.buffer;
+}
+
+function noteDraining(model: ChannelModel, buffer: Readable): void {
+  const pending = drainsOf(model);
+  const end = (): void => {
+    pending.delete(buffer);
+    buffer.off('end', end);
+    resolve();
+  };
+  let resolve = (): void => undefined;
+  const drained = new Promise<void>((drainedNow) => {
+    resolve = drainedNow;
   });
-  pending.add(drained);
+  pending.set(buffer, { drained, end });
+  buffer.on('end', end);
+}
+
+/** One listener for all of them: there may be as many as there are lanes. */
+function drainsOf(model: ChannelModel): Map<Readable, Drain> {
+  const known = draining.get(model);
+  if (known !== undefined) return known;
+  const pending = new Map<Readable, Drain>();
+  draining.set(model, pending);
+  model.on('close', () => {
+    for (const { end } of pending.values()) end();
+  });
+  return pending;
 }
 
 /** Resolves when every channel number that is free may be used again; in the same turn if that is now. */
 export async function numbersReusable(model: ChannelModel): Promise<void> {
   for (let pending = draining.get(model); pending !== undefined && pending.size > 0; ) {
-    await Promise.all(pending);
+    await Promise.all([...pending.values()].map(({ drained }) => drained));
   }
 }

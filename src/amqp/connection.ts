@@ -60,6 +60,15 @@ const CLOSE_LIMIT_MS = 2_000;
 /** A connection that held so long was healthy: the back-off begins anew and its loss is a new story. */
 const HEALTHY_AFTER_MS = 10_000;
 
+/**
+ * A channel that is given up keeps its number until the broker answers. So many are let be, of the 2,047 that
+ * RabbitMQ allows; then a new connection does away with them.
+ */
+const MOST_GIVEN_UP = 64;
+
+/** A heartbeat is 8 bytes (AMQP 0-9-1 §4.2.7), and more in a TLS record. */
+const HEARTBEAT_BYTES = 64;
+
 const STOPPED: CloseReason = { scope: 'connection', text: 'stopped' };
 
 /**
@@ -76,6 +85,7 @@ export class AmqpConnection {
   #urlIndex = 0;
   #connects = 0;
   #lastError: string | undefined;
+  #givenUp = 0; // on the present connection
 
   /** @throws {GatewayError} CONFIG_INVALID for a URL that is none. */
   constructor(options: AmqpConnectionOptions) {
@@ -116,6 +126,27 @@ export class AmqpConnection {
   /** Drops the present connection, with what is unsent, and moves on to the next URL. */
   recycle(reason: string): void {
     this.#link?.giveUp({ scope: 'connection', text: reason });
+  }
+
+  /**
+   * Listens from now on. The returned function tells whether the broker has said more since than heartbeats,
+   * which prove only that its socket works; also true when the connection is another one by then.
+   */
+  listen(): () => boolean {
+    const link = this.#link;
+    const [sinceMs, bytesBefore] = [performance.now(), link?.bytesRead ?? 0];
+    return () => {
+      if (link === undefined || link !== this.#link) return true;
+      // RabbitMQ sends one in half the time.
+      const beats = 2 + (2 * (performance.now() - sinceMs)) / this.#options.heartbeatMs;
+      return link.bytesRead - bytesBefore > beats * HEARTBEAT_BYTES;
+    };
+  }
+
+  /** Notes that a channel was given up that the broker has not closed. Too many cost the connection. */
+  channelGivenUp(): void {
+    this.#givenUp += 1;
+    if (this.#givenUp > MOST_GIVEN_UP) this.recycle(`${MOST_GIVEN_UP} channels without an answer`);
   }
 
   async #run(): Promise<void> {
@@ -187,6 +218,7 @@ export class AmqpConnection {
   #adopt(link: Link): void {
     this.#link = link;
     this.#connects += 1;
+    this.#givenUp = 0;
     this.#lastError = undefined;
     for (const listener of [...this.#listeners]) listener.connected(link.model);
   }

@@ -10,6 +10,7 @@ import { errorText, GatewayError } from '../shared/errors.ts';
 import type { LaneMessage } from '../shared/message.ts';
 import type { AmqpConnection } from './connection.ts';
 import { LaneChannel } from './lane-channel.ts';
+import { channelWithin, NoAnswer } from './no-answer.ts';
 import { pause, settledWithin, untilAborted } from './pause.ts';
 import { ensureTopology, type Topology } from './topology.ts';
 
@@ -20,11 +21,16 @@ export interface LanePublisherOptions {
   readonly topology: Topology;
   /** Bounds of the full-jitter back-off between attempts to open, in ms. Defaults 200 ms and 30 s. */
   readonly reconnect?: { readonly minMs: number; readonly maxMs: number };
+  /**
+   * Longest wait for the answer to one step of opening (channel.open, queue.declare …), in ms. Default 30 s: as
+   * long as for a confirm, because on a slow link both stand behind what the other lanes send.
+   */
+  readonly answerLimitMs?: number;
   /** Told of each failed attempt to open, once, for the log. Default: nobody is told. */
   readonly onTrouble?: (error: GatewayError) => void;
 }
 
-const DEFAULTS = { reconnect: { minMs: 200, maxMs: 30_000 } };
+const DEFAULTS = { reconnect: { minMs: 200, maxMs: 30_000 }, answerLimitMs: 30_000 };
 
 /** Goodbye to a channel; the broker may be frozen. */
 const CLOSE_LIMIT_MS = 2_000;
@@ -143,15 +149,24 @@ export class LanePublisher implements Publisher {
   }
 
   async #tryOpen(model: ChannelModel, signal: AbortSignal): Promise<LaneChannel | undefined> {
-    const { lane, topology, onTrouble } = this.#options;
+    const { lane, topology, connection, answerLimitMs, onTrouble } = this.#options;
+    const hasHeard = connection.listen();
     try {
-      await ensureTopology(model, topology);
+      await ensureTopology(model, topology, answerLimitMs);
       const onLost = (reason: CloseReason, channel: LaneChannel): void =>
         this.#reopen(reason, channel);
-      return await LaneChannel.open(model, { lane, exchange: topology.exchange.name, onLost });
+      const options = { lane, exchange: topology.exchange.name, onLost };
+      return await channelWithin(answerLimitMs, LaneChannel.open(model, options), (late) => {
+        void late.close(CLOSE_LIMIT_MS);
+      });
     } catch (error) {
       // With the connection gone it is no fault of the lane, and the connection tells it.
-      if (!signal.aborted) onTrouble?.(openError(lane, error));
+      if (signal.aborted) return undefined;
+      onTrouble?.(openError(lane, error));
+      if (error instanceof NoAnswer) {
+        if (error.isForChannel && !hasHeard()) connection.recycle(errorText(error));
+        else connection.channelGivenUp();
+      }
       return undefined;
     }
   }

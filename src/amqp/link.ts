@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { ChannelModel } from 'amqplib';
 import type { CloseReason } from '../delivery/ports.ts';
 import { errorText } from '../shared/errors.ts';
@@ -29,6 +30,12 @@ export class Link {
     this.model = model;
     this.lostSignal = this.#lost.signal;
     this.#destroySocket = destroySocket;
+  }
+
+  /** Bytes that came from the broker so far. */
+  get bytesRead(): number {
+    // amqplib has the socket, but not in its types
+    return (this.model.connection as unknown as { readonly stream: Socket }).stream.bytesRead;
   }
 
   get blockedReason(): string | undefined {

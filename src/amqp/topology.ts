@@ -1,11 +1,15 @@
 import type { Channel, ChannelModel } from 'amqplib';
 import { errorText, GatewayError } from '../shared/errors.ts';
-import { noteClosedByBroker, numbersReusable } from './channel-drain.ts';
+import { giveUpChannel, noteClosedByBroker, numbersReusable } from './channel-drain.ts';
 import { readInequivalence } from './inequivalent.ts';
+import { answerWithin, channelWithin } from './no-answer.ts';
 import { replyCodeOf } from './reply-code.ts';
 
 /** Binding key that meets every routing key of a topic exchange; fanout and headers exchanges do not look at it. */
 const ANY_KEY = '#';
+
+/** Said of what somebody else has to declare. */
+const MISSING = 'is not usable and not ours to declare';
 
 type Arguments = Readonly<Record<string, unknown>>;
 
@@ -58,9 +62,11 @@ export interface Topology {
   readonly queues: readonly QueueSpec[];
 }
 
-/** One thing to ask of the broker, with its name for the error. */
+/** One thing to ask of the broker. */
 interface Step {
   readonly what: string;
+  /** What is said of it when the broker says no. */
+  readonly complaint: string;
   /** What goes when it is deleted, to be declared anew. */
   readonly costOfDeletion?: string;
   run(channel: Channel): Promise<unknown>;
@@ -71,12 +77,18 @@ interface Step {
  * they are not ours to declare (bindings cannot be looked for). Uses channels of its own, because a
  * refusal closes the channel (AMQP 0-9-1 channel.close).
  * @throws {GatewayError} AMQP_TOPOLOGY_REFUSED with everything that is missing or refused, in the broker's words.
+ * @throws {NoAnswer} when the broker takes more than `answerLimitMs` for one step (a quorum queue whose members
+ * are away, for instance); its channel is given up then.
  */
-export async function ensureTopology(model: ChannelModel, topology: Topology): Promise<void> {
+export async function ensureTopology(
+  model: ChannelModel,
+  topology: Topology,
+  answerLimitMs: number,
+): Promise<void> {
   const refusals: string[] = [];
   let steps = topology.exchange.declare ? declarations(topology) : checks(topology);
   while (steps.length > 0) {
-    const refusal = await runSteps(model, steps);
+    const refusal = await runSteps(model, steps, answerLimitMs);
     if (refusal === undefined) break;
     refusals.push(refusal.text);
     // A declaration may need the ones before it, checks do not: go on behind the refused one.
@@ -89,24 +101,32 @@ export async function ensureTopology(model: ChannelModel, topology: Topology): P
 async function runSteps(
   model: ChannelModel,
   steps: readonly Step[],
+  answerLimitMs: number,
 ): Promise<{ index: number; text: string } | undefined> {
-  await numbersReusable(model);
-  const channel = await model.createChannel();
+  const opening = numbersReusable(model).then(() => model.createChannel());
+  const channel = await channelWithin(answerLimitMs, opening, (late) => giveUpChannel(model, late));
   channel.on('error', () => noteClosedByBroker(model, channel)); // the same error rejects the step
-  for (const [index, step] of steps.entries()) {
-    try {
-      await step.run(channel);
-    } catch (error) {
-      if (replyCodeOf(error) === undefined) throw error;
-      return { index, text: refusalText(step, error) };
+  try {
+    for (const [index, step] of steps.entries()) {
+      try {
+        await answerWithin(answerLimitMs, step.what, step.run(channel));
+      } catch (error) {
+        if (replyCodeOf(error) === undefined) throw error;
+        return { index, text: refusalText(step, error) };
+      }
     }
+    await answerWithin(answerLimitMs, 'channel.close', channel.close());
+    return undefined;
+  } catch (error) {
+    giveUpChannel(model, channel);
+    throw error;
   }
-  await channel.close();
-  return undefined;
 }
 
 /** The broker's words; where they are about an argument that differs, first what to do. */
-function refusalText({ what, costOfDeletion }: Step, error: unknown): string {
+function refusalText(step: Step, error: unknown): string {
+  const { costOfDeletion } = step;
+  const what = `${step.what} ${step.complaint}`;
   const text = errorText(error);
   const difference = readInequivalence(text);
   if (difference === undefined || costOfDeletion === undefined) return `${what}: ${text}`;
@@ -131,7 +151,8 @@ function declarations({ exchange, exchanges = [], queues }: Topology): Step[] {
 
 function exchangeDeclaration(exchange: Omit<ExchangeSpec, 'declare'>): Step {
   return {
-    what: `exchange "${exchange.name}" refused`,
+    what: `exchange "${exchange.name}"`,
+    complaint: 'refused',
     costOfDeletion: 'its bindings',
     run: (channel) =>
       channel.assertExchange(exchange.name, exchange.type, {
@@ -143,7 +164,8 @@ function exchangeDeclaration(exchange: Omit<ExchangeSpec, 'declare'>): Step {
 
 function queueDeclaration(queue: QueueSpec): Step {
   return {
-    what: `queue "${queue.name}" refused`,
+    what: `queue "${queue.name}"`,
+    complaint: 'refused',
     costOfDeletion: 'its messages',
     run: (channel) =>
       channel.assertQueue(queue.name, {
@@ -160,7 +182,8 @@ function bindings(kind: 'exchange' | 'queue', bound: Bound, ownExchange: string)
     if (source === '') return []; // each queue is bound to it by its own name (AMQP 0-9-1 §3.1.3.1)
     const key = spec.key ?? ANY_KEY;
     return {
-      what: `binding of ${kind} "${bound.name}" to exchange "${source}" refused`,
+      what: `binding of ${kind} "${bound.name}" to exchange "${source}"`,
+      complaint: 'refused',
       run: (channel: Channel) =>
         kind === 'queue'
           ? channel.bindQueue(bound.name, source, key, spec.arguments)
@@ -173,11 +196,13 @@ function checks({ exchange, exchanges = [], queues }: Topology): Step[] {
   const own = exchange.name === '' ? [] : [exchange];
   return [
     ...[...own, ...exchanges].map(({ name }) => ({
-      what: `exchange "${name}" is not usable and not ours to declare`,
+      what: `exchange "${name}"`,
+      complaint: MISSING,
       run: (channel: Channel) => channel.checkExchange(name),
     })),
     ...queues.map(({ name }) => ({
-      what: `queue "${name}" is not usable and not ours to declare`,
+      what: `queue "${name}"`,
+      complaint: MISSING,
       run: (channel: Channel) => channel.checkQueue(name),
     })),
   ];
