@@ -13,7 +13,7 @@ const FULL_MS = scale('full-ms', { short: 3_000, long: 60_000 });
 const UNBOUND_MS = scale('unbound-ms', { short: 3_000, long: 60_000 });
 const DELETIONS = scale('exchange-deletions', { short: 2, long: 20 });
 const LOCKED_OUT_MS = scale('locked-out-ms', { short: 3_000, long: 60_000 });
-const POISONS = scale('poisons', { short: 2, long: 2 });
+const POISONS = scale('poisons', { short: 2, long: 20 });
 /** As RabbitMQ counts: body only. The messages of the fleet have about 100 B. */
 const MAX_MESSAGE_BYTES = 4_096;
 /** Less than what arrives within a second. */
