@@ -67,7 +67,7 @@ export async function publishRange(
   to: number,
 ): Promise<number[]> {
   const acknowledged: number[] = [];
-  const closed = new Promise((resolve) => device.once('close', resolve));
+  const closed = new Promise<void>((resolve) => device.once('close', () => resolve()));
   const all = Array.from({ length: to - from + 1 }, async (_, index) => {
     const topic = 'devices/d/telemetry/t';
     await device.publishAsync(topic, String(from + index), { qos: 1 });
