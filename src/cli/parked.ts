@@ -148,7 +148,7 @@ async function move(
     })) as Readonly<Record<string, number>>;
     moved += answer[done] ?? 0;
     left = answer['parkedMessages'] ?? 0;
-    if (answer[done] !== request) break;
+    if (!answer[done]) break;
   }
   const text = `${done} ${moved}; ${left} parked in lane ${query.lane}`;
   return { text, value: { lane: query.lane, [done]: moved, parkedMessages: left } };

@@ -16,13 +16,19 @@ const MOST_AT_ONCE = 1_000;
 /** A list for a person to look at. */
 const DEFAULT_LIST_COUNT = 100;
 
-const REASONS: readonly ParkReason[] = [
-  'unroutable',
-  'rejected',
-  'routing_key_too_long',
-  'template_failed',
-  'property_invalid',
-];
+/** As a table, so that none can be forgotten. */
+const REASONS: Readonly<Record<ParkReason, true>> = {
+  unroutable: true,
+  rejected: true,
+  routing_key_too_long: true,
+  template_failed: true,
+  property_invalid: true,
+  payload_invalid: true,
+  when_failed: true,
+  transform_failed: true,
+  payload_timeout: true,
+  payload_crashed: true,
+};
 
 /** A query that cannot be answered, with the answer in its place. */
 class Refusal extends Error {
@@ -157,7 +163,10 @@ function numberOf(query: URLSearchParams, name: string): number {
 function reasonOf(query: URLSearchParams): ParkReason | undefined {
   const text = query.get('reason');
   if (text === null) return undefined;
-  const reason = REASONS.find((one) => one === text);
-  if (reason === undefined) throw new Refusal(400, `reason must be one of ${REASONS.join(', ')}`);
-  return reason;
+  if (isReason(text)) return text;
+  throw new Refusal(400, `reason must be one of ${Object.keys(REASONS).join(', ')}`);
+}
+
+function isReason(text: string): text is ParkReason {
+  return Object.hasOwn(REASONS, text);
 }
