@@ -2,6 +2,7 @@ import type { DeviceMessage } from '../shared/message.ts';
 import { CheckingProcess, type ProcessProgram } from './checking-process.ts';
 import type { CheckResult, CheckTask } from './protocol.ts';
 import type { PayloadRule } from './rule.ts';
+import { TimeLimit } from './time-limit.ts';
 
 /** Sent to the process at a time: enough that the way there costs little, little enough to be tried again one by one. */
 const BATCH_MESSAGES = 256;
@@ -50,22 +51,27 @@ export class CheckQueue {
   readonly #parts: CheckQueueParts;
   #process: CheckingProcess | undefined;
   #isReady = false;
-  /** It was told to end for taking too long: nothing it says counts any more. */
+  /** It is ended for taking too long: nothing it says counts any more. */
   #isKilled = false;
+  /** And it is certain that it computed all the time. */
+  #isProven = false;
   #waiting: Entry[] = [];
   /** The batch in the process, as far as it is not answered. */
   #sent: Entry[] = [];
   #heldBytes = 0;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #limit: TimeLimit;
+  #starting: NodeJS.Timeout | undefined;
   #restarting: NodeJS.Timeout | undefined;
   #pumping: NodeJS.Immediate | undefined;
-  /** Counts what the process tells, to see whether it tells anything. */
-  #signs = 0;
   #restartMs = RESTART_MIN_MS;
   #isClosed = false;
 
   constructor(parts: CheckQueueParts) {
     this.#parts = parts;
+    this.#limit = new TimeLimit({
+      cpuMs: () => this.#process?.cpuMs(),
+      onOver: (isProven) => this.#kill(isProven),
+    });
   }
 
   /** Memory of the messages that are not checked yet, roughly. */
@@ -84,7 +90,7 @@ export class CheckQueue {
     });
     this.#process = checking;
     this.#isKilled = false;
-    this.#limit(START_LIMIT_MS);
+    this.#starting = setTimeout(() => this.#kill(false), START_LIMIT_MS);
     checking.start();
   }
 
@@ -107,7 +113,8 @@ export class CheckQueue {
   /** Ends the process. What is not checked is told `closed`. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    clearTimeout(this.#timer);
+    this.#limit.end();
+    clearTimeout(this.#starting);
     clearTimeout(this.#restarting);
     clearImmediate(this.#pumping);
     const unchecked = [...this.#sent, ...this.#waiting];
@@ -119,7 +126,7 @@ export class CheckQueue {
 
   #ready(): void {
     if (this.#isKilled) return;
-    this.#hasToldSomething();
+    clearTimeout(this.#starting);
     this.#isReady = true;
     this.#restartMs = RESTART_MIN_MS;
     this.#pump();
@@ -147,7 +154,7 @@ export class CheckQueue {
 
   #answered(results: readonly CheckResult[]): void {
     if (this.#isKilled) return;
-    this.#hasToldSomething();
+    this.#limit.end();
     const answered = this.#sent.slice(0, results.length);
     this.#sent = this.#sent.slice(results.length);
     for (const [index, entry] of answered.entries()) {
@@ -165,35 +172,26 @@ export class CheckQueue {
 
   /** Which of the batch is in hand is not known, so each has the time of the slowest. */
   #limitBatch(): void {
-    this.#limit(Math.max(...this.#sent.map(({ timeoutMs }) => timeoutMs)) + TELLING_MS);
+    this.#limit.begin(Math.max(...this.#sent.map(({ timeoutMs }) => timeoutMs)) + TELLING_MS);
   }
 
-  #limit(limitMs: number): void {
-    this.#timer = setTimeout(() => {
-      const before = this.#signs;
-      // When it is the gateway that was slow, the answer is there and is read before that.
-      setImmediate(() => {
-        if (before !== this.#signs || this.#isClosed) return;
-        this.#isKilled = true;
-        this.#process?.kill();
-      });
-    }, limitMs);
-  }
-
-  #hasToldSomething(): void {
-    clearTimeout(this.#timer);
-    this.#signs += 1;
+  #kill(isProven: boolean): void {
+    this.#isKilled = true;
+    this.#isProven = isProven;
+    this.#process?.kill();
   }
 
   #ended(how: string): void {
-    this.#hasToldSomething();
+    this.#limit.end();
+    clearTimeout(this.#starting);
     const wasReady = this.#isReady;
     this.#isReady = false;
     const inQuestion = this.#sent;
     this.#sent = [];
     const [only] = inQuestion;
-    const isFound = inQuestion.length === 1 && only?.suspect === true;
-    if (isFound) this.#settle(only, this.#isKilled ? tooLate(only) : crashed(how));
+    const isSure = only?.suspect === true || (this.#isKilled && this.#isProven);
+    if (only !== undefined && inQuestion.length === 1 && isSure)
+      this.#settle(only, this.#isKilled ? tooLate(only) : crashed(how));
     else {
       for (const entry of inQuestion) entry.suspect = true;
       this.#waiting = [...inQuestion, ...this.#waiting];
@@ -210,7 +208,7 @@ export class CheckQueue {
 }
 
 function tooLate({ timeoutMs }: Entry): CheckResult {
-  const detail = `took longer than ${timeoutMs} ms, twice (payload.timeoutMs)`;
+  const detail = `took longer than ${timeoutMs} ms (payload.timeoutMs)`;
   return { kind: 'failed', reason: 'payload_timeout', detail };
 }
 

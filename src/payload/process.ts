@@ -2,6 +2,7 @@
  * The process that checks payloads (started by checking-process.ts). What loops for ever or takes all memory here
  * takes nothing of the gateway.
  */
+import { writeFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { Checker } from './checker.ts';
 import type { CheckResult, FromProcess, ToProcess } from './protocol.ts';
@@ -21,6 +22,15 @@ const WATCH_PARENT = `
   setInterval(() => { if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL'); }, 1000);
 `;
 const WATCH_LIMITS = { maxOldGenerationSizeMb: 4, maxYoungGenerationSizeMb: 1, stackSizeMb: 1 };
+
+/** A text may be of 500 MB before the limit of the heap counts: when memory runs out, the kernel is to end this one. */
+function goFirst(): void {
+  try {
+    writeFileSync('/proc/self/oom_score_adj', '1000');
+  } catch {
+    // Not Linux.
+  }
+}
 
 let checkers: readonly Checker[] = [];
 
@@ -57,6 +67,7 @@ process.on('message', (message: ToProcess) => {
   checkers = message.rules.map((rule) => new Checker(rule));
   tell({ ready: true });
 });
+goFirst();
 process.on('disconnect', () => process.exit());
 // The service manager and a terminal signal all processes of a group; the gateway says when this one ends.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
