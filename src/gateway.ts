@@ -1,10 +1,13 @@
 import { AmqpConnection } from './amqp/connection.ts';
 import { LanePublisher } from './amqp/lane-publisher.ts';
+import { checkTls, readTlsFiles } from './amqp/tls-files.ts';
 import type { Config, MappingConfig } from './config/types.ts';
 import { BackfillGovernor } from './delivery/backfill.ts';
 import { GapManifest } from './delivery/gap-manifest.ts';
 import { Lane } from './delivery/lane.ts';
+import { CheckedRelease } from './ingest/checked-release.ts';
 import { Ingest } from './ingest/ingest.ts';
+import { createPayloadChecks, payloadRules } from './lane-checks.ts';
 import { compileRoutes } from './mapping/route-table.ts';
 import { MqttServer } from './mqtt/server.ts';
 import { createAdminRoutes } from './observe/admin-routes.ts';
@@ -15,9 +18,9 @@ import type { Log } from './observe/log.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
 import { createParkedRoutes } from './observe/parked-routes.ts';
 import type { SnapshotSources } from './observe/sources.ts';
-import { PayloadChecks } from './payload/payload-checks.ts';
-import { ruleOf } from './payload/rule.ts';
+import type { PayloadChecks } from './payload/payload-checks.ts';
 import { GatewayError } from './shared/errors.ts';
+import type { DeviceMessage } from './shared/message.ts';
 import { LevelStore } from './store/level-store.ts';
 
 /** The lane of the gap manifest. No mapping can have this name. */
@@ -47,6 +50,7 @@ export class Gateway {
   readonly #backfill: BackfillGovernor;
   readonly #gaps: GapManifest;
   readonly #checks: PayloadChecks;
+  readonly #release: CheckedRelease;
   readonly #ingest: Ingest;
   readonly #mqtt: MqttServer;
   readonly #metrics: Metrics;
@@ -65,6 +69,7 @@ export class Gateway {
     });
     this.#connection = new AmqpConnection({
       ...config.amqp,
+      tls: () => readTlsFiles(config.amqp.tls ?? {}),
       onTrouble: (err) => log.warn({ event: 'amqp-trouble', err }, 'the broker is not reached'),
     });
     this.#backfill = new BackfillGovernor(config.delivery.backfill);
@@ -74,10 +79,14 @@ export class Gateway {
       match: config.routing.match,
     });
     this.#checks = this.#createChecks();
-    this.#ingest = new Ingest({
-      route: (message) => routes.route(message),
-      lanes: this.#lanes,
+    const checking = {
+      route: (message: DeviceMessage) => routes.route(message),
       checks: this.#checks.byLane,
+    };
+    this.#release = new CheckedRelease(checking);
+    this.#ingest = new Ingest({
+      ...checking,
+      lanes: this.#lanes,
       maxPayloadBytes: config.mqtt.maxPayloadBytes,
       maxPendingBytes: config.mqtt.maxPendingBytes,
     });
@@ -89,10 +98,11 @@ export class Gateway {
 
   /**
    * Resolves when devices can connect. A broker that is away is no reason to fail.
-   * @throws {GatewayError} STORE_… or LISTENER_FAILED, with what to do; everything is closed again then.
+   * @throws {GatewayError} CONFIG_INVALID, STORE_… or LISTENER_FAILED, with what to do; everything is closed again then.
    */
   async start(): Promise<{ readonly port: number; readonly host: string }[]> {
     try {
+      checkTls(this.#config.amqp);
       await this.#store.open();
       this.#connection.start();
       await this.#startGaps();
@@ -223,13 +233,9 @@ export class Gateway {
     this.#log.warn({ event: 'orphaned-lanes', lanes: orphans }, text);
   }
 
-  /** Of what may be pending, half may wait to be checked: a stalled mapping must not refuse the messages of others. */
   #createChecks(): PayloadChecks {
-    const { mappings, gateway, mqtt } = this.#config;
-    const context = { gatewayId: gateway.id, maxBodyBytes: mqtt.maxPayloadBytes };
-    return new PayloadChecks({
-      rules: mappings.flatMap((mapping) => ruleOf(mapping, context) ?? []),
-      maxHeldBytes: mqtt.maxPendingBytes / 2,
+    return createPayloadChecks(payloadRules(this.#config), {
+      maxPendingBytes: this.#config.mqtt.maxPendingBytes,
       onTrouble: (mappings, reason) =>
         this.#log.warn(
           { event: 'payload-process', mappings, reason },
@@ -265,7 +271,7 @@ export class Gateway {
       uptimeMs: () => performance.now() - startedAtMs,
     });
     const { host, port } = this.#config.admin;
-    const parked = createParkedRoutes(() => this.#allLanes());
+    const parked = createParkedRoutes(() => this.#allLanes().map((lane) => this.#release.of(lane)));
     return new AdminServer({ host, port, routes: new Map([...routes, ...parked]), log: this.#log });
   }
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
+import { addExplainCommand } from './cli/explain.ts';
 import { keepMemorySmall } from './cli/memory.ts';
 import { addParkedCommand } from './cli/parked.ts';
 import { run } from './cli/run.ts';
@@ -19,6 +20,7 @@ program
     process.exit(await run(options));
   });
 
+addExplainCommand(program);
 addParkedCommand(program);
 
 await program.parseAsync();

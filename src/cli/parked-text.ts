@@ -74,7 +74,7 @@ export function messageText(message: ShownMessage): string {
 }
 
 /** What devices write must not command the terminal: control characters are shown as `\xNN`. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) =>
     character === '\t'
       ? ' '

@@ -1,11 +1,8 @@
-import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/types.ts';
 import { Gateway } from '../gateway.ts';
-import type { MappingFault } from '../mapping/mapping.ts';
-import { compileMappings } from '../mapping/mapping.ts';
 import { createLogger, type RootLog } from '../observe/log.ts';
-import { payloadFaults } from '../payload/faults.ts';
 import { errorText, GatewayError } from '../shared/errors.ts';
+import { loadCheckedConfig } from './checked-config.ts';
 import { VERSION } from './version.ts';
 
 /** Exit codes of the command, as documented in the README. */
@@ -43,32 +40,11 @@ export async function run(options: { readonly config?: string }): Promise<number
 
 function load(file: string | undefined): Config | undefined {
   try {
-    return loadConfig({ ...(file === undefined ? {} : { file }), env: process.env, check });
+    return loadCheckedConfig(file);
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error;
     process.stderr.write(`${error.message}\n`);
     return undefined;
-  }
-}
-
-/** What only the mapping engine and the compilers of the checks can tell of a mapping, with the place in the config. */
-function check(config: Config): { path: (string | number)[]; message: string }[] {
-  const payload = payloadFaults(config.mappings).map(({ mapping, path, message }) => {
-    return { path: ['mappings', mapping, ...path], message };
-  });
-  return [...routeFaults(config), ...payload];
-}
-
-function routeFaults(config: Config): { path: (string | number)[]; message: string }[] {
-  try {
-    compileMappings(config.mappings, config.gateway.id);
-    return [];
-  } catch (error) {
-    const faults = (error as GatewayError).cause as readonly MappingFault[];
-    return faults.map(({ mapping, path, message }) => {
-      const index = config.mappings.findIndex((one) => one.name === mapping);
-      return { path: ['mappings', index, ...path], message };
-    });
   }
 }
 
