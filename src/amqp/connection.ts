@@ -10,7 +10,8 @@ import { pause, untilAborted } from './pause.ts';
 export interface AmqpConnectionOptions {
   /** At least one, in order of preference. */
   readonly urls: readonly string[];
-  readonly tls?: TlsMaterial;
+  /** For `amqps://`; asked for at each attempt to connect. */
+  readonly tls?: () => TlsMaterial;
   /** Shown in the broker's list of connections. Default `tidegate`. */
   readonly connectionName?: string;
   /** A silent broker is given up after two to three of these, in ms of whole seconds. Default 10 s. */

@@ -24,7 +24,8 @@ export interface DialOptions {
   readonly heartbeatMs: number;
   /** Shown in the broker's list of connections. */
   readonly connectionName: string;
-  readonly tls?: TlsMaterial;
+  /** Asked for at each attempt: what it gives may change. What it throws is told as the reason. */
+  readonly tls?: () => TlsMaterial;
 }
 
 /**
@@ -61,12 +62,16 @@ export async function dial(
   }
 }
 
-function open(url: BrokerUrl, options: DialOptions, signal: AbortSignal): Promise<ChannelModel> {
+async function open(
+  url: BrokerUrl,
+  options: DialOptions,
+  signal: AbortSignal,
+): Promise<ChannelModel> {
   const target: Options.Connect = { heartbeat: options.heartbeatMs / 1000, ...url.target };
   // The signal goes through amqplib to the socket (net.connect and tls.connect take one): the only way to
   // end an attempt in flight, and to drop the socket of a frozen peer.
   const socketOptions: SocketOptions & { signal: AbortSignal } = {
-    ...options.tls,
+    ...(url.secure ? options.tls?.() : {}),
     signal,
     noDelay: true, // a publish must not wait for the TCP ack of the one before (Nagle)
     clientProperties: { connection_name: options.connectionName },

@@ -7,6 +7,7 @@ import { mqttLimitsSchema } from './mqtt-limits-schema.ts';
 import type {
   AdminConfig,
   AmqpConfig,
+  AmqpTlsConfig,
   Config,
   DeliveryConfig,
   GatewayConfig,
@@ -146,6 +147,28 @@ const reconnectSchema: z.ZodType<ReconnectConfig> = z
     error: 'must be at least minMs',
   });
 
+function pemFile(description: string): z.ZodType<string> {
+  return z
+    .string()
+    .min(1)
+    .meta({ description: `${description}; path of a PEM file` });
+}
+
+const amqpTlsSchema: z.ZodType<AmqpTlsConfig> = z
+  .strictObject({
+    ca: z.exactOptional(pemFile('Certificates to trust instead of those of the system')),
+    cert: z.exactOptional(pemFile('Own certificate, for brokers that ask for one')),
+    key: z.exactOptional(pemFile('Private key of `cert`')),
+    serverName: z.exactOptional(
+      z.string().min(1).meta({
+        description: 'Name to expect in the certificate of the broker; else the host of the URL',
+      }),
+    ),
+  } satisfies Shape<AmqpTlsConfig>)
+  .refine((tls) => (tls.cert === undefined) === (tls.key === undefined), {
+    error: 'cert and key belong together: give both or none',
+  });
+
 const amqpSchema: z.ZodType<AmqpConfig> = z.strictObject({
   urls: z
     .array(z.string().refine(isAmqpUrl, 'expected a URL such as amqp://user:password@host:5672'))
@@ -156,6 +179,11 @@ const amqpSchema: z.ZodType<AmqpConfig> = z.strictObject({
       description:
         'Brokers in order of preference, `amqp://` or `amqps://`; user and password percent-encoded',
     }),
+  tls: z.exactOptional(
+    amqpTlsSchema.meta({
+      description: 'Key material of `amqps://`, read at the start and again at each connect',
+    }),
+  ),
   heartbeatMs: durationMs({
     description: 'Heartbeat asked of the broker, in whole seconds (connection.tune)',
     min: 1000,

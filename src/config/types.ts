@@ -54,9 +54,18 @@ export interface ReconnectConfig {
   readonly maxMs: number;
 }
 
+/** Key material of `amqps://`: paths of PEM files, read at each connect. */
+export interface AmqpTlsConfig {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly serverName?: string;
+}
+
 /** The side of the broker. */
 export interface AmqpConfig {
   readonly urls: readonly string[];
+  readonly tls?: AmqpTlsConfig;
   readonly heartbeatMs: number;
   readonly connectTimeoutMs: number;
   readonly confirmTimeoutMs: number;

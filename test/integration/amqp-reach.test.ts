@@ -132,7 +132,7 @@ test('amqps checks the certificate of the broker, says what is wrong, and works 
   await eventually(() => {
     expect(distrustful.connection.state().lastError).toMatch(/TLS failed: self-signed certificate/);
   }, PATIENCE);
-  const { connection } = startConnection({ urls, tls: { ca: cert } });
+  const { connection } = startConnection({ urls, tls: () => ({ ca: cert }) });
   const { publisher, recorder } = startLane(connection);
   await recorder.told('open');
   recorder.publish(publisher, laneMessage(1, 'routed'));
