@@ -102,3 +102,30 @@ test('a full window of messages on their way out holds publishing back, and lets
   await harness.advance(0);
   expect(harness.published).toEqual([1, 2, 3, 4, 5]);
 });
+
+test('what a blocking broker holds up does not keep in the log what is given up behind it', async () => {
+  const room = { whenFull: 'drop-oldest', limits: { maxMessages: 4 } } as const;
+  const harness = new LaneHarness({ maxMessages: 2, room });
+  await harness.accept(4);
+  await harness.durable();
+  harness.publisher.open();
+  await harness.advance(0);
+  harness.publisher.block();
+  for (let n = 0; n < 20; n += 1) {
+    await harness.accept(1);
+    await harness.durable();
+  }
+  expect(harness.inFlight).toEqual([1, 2]);
+  expect(harness.gaps.length).toBe(20);
+  expect(harness.log.unsettled().length).toBeLessThanOrEqual(4 + 2);
+
+  harness.publisher.confirm(); // too late: they are given up
+  harness.publisher.unblock();
+  await harness.advance(0);
+  harness.publisher.confirm();
+  await harness.advance(0);
+  expect(harness.published).toEqual([1, 2, 21, 22, 23, 24]);
+  harness.publisher.confirm();
+  await harness.advance(0);
+  expect(harness.lane.backlogMessages).toBe(0);
+});

@@ -152,6 +152,10 @@ export class Outlet {
   /** Publishes from the log as far as the window and the backfill allow. */
   pump(): void {
     const { backlog, intake, backfill, departures, settlement, lane } = this.#parts;
+    if (this.#isHeldUp) {
+      this.#takeBack();
+      this.#rewind();
+    }
     if (intake.isPressed) intake.makeRoom();
     if (!this.canPublish) return;
     this.window.cautious = this.#caution.isNeeded(settlement.lowWaterMark);
@@ -302,10 +306,7 @@ export class Outlet {
     backfill.closed(performance.now());
     counters.channelLosses += 1;
     lane.onEvent('lane-closed', { lane: lane.name, ...reason, inFlight: this.window.size });
-    this.spill();
-    const lost = this.window.entries();
-    this.window.clear();
-    for (const entry of lost) entry.inFlight = false;
+    const lost = this.#takeBack();
     const culprit = this.#caution.closed(reason.replyCode, lost);
     // Whatever was in flight is suspect, up to the last of it; it is in the log by now or on the way there.
     const last = lost.at(-1);
@@ -315,6 +316,26 @@ export class Outlet {
     this.#retry.cancel();
     if (culprit !== undefined) void departures.park(culprit, 'rejected', reason.text);
     this.#rewind();
+  }
+
+  /**
+   * A broker that blocks answers nothing, and what is in flight to it keeps all in the log that is given up
+   * behind it. Out of order come no more confirms than a window.
+   */
+  get #isHeldUp(): boolean {
+    const { settlement, lane } = this.#parts;
+    if (!this.#link.isOpen || this.#link.mayPublish || this.window.size === 0) return false;
+    if (lane.whenFull !== 'drop-oldest' && lane.limits.maxAgeMs === undefined) return false;
+    return settlement.aboveCount > lane.config.window.maxMessages;
+  }
+
+  /** What is in flight has its place in the log again, and is not waited for. */
+  #takeBack(): readonly Entry[] {
+    this.spill();
+    const unanswered = this.window.entries();
+    this.window.clear();
+    for (const entry of unanswered) entry.inFlight = false;
+    return unanswered;
   }
 
   /** What is unanswered is published again from the log, except what is on its way out. */
