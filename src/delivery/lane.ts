@@ -138,9 +138,16 @@ export class Lane {
     });
   }
 
-  /** Up to `maxCount` parked messages, oldest first. */
-  parked(maxCount: number): Promise<readonly ParkedMessage[]> {
-    return this.#parts.log.parked(maxCount);
+  /** Up to `maxCount` parked messages, of that reason only if one is given, oldest first. */
+  parked(maxCount: number, reason?: ParkReason): Promise<readonly ParkedMessage[]> {
+    return this.#parts.log.parked(maxCount, reason);
+  }
+
+  /** Puts a message in the place of the parked one with its identity, with another reason. Durable when it resolves. */
+  repark(message: LaneMessage, reason: ParkReason, detail: string): Promise<void> {
+    const nowMs = Date.now();
+    const attempt = { firstAttemptMs: nowMs, lastAttemptMs: nowMs, attempts: 1 };
+    return this.#parts.log.park(message, { reason, detail, ...attempt });
   }
 
   /** Puts up to `maxCount` parked messages back to the end of the lane. Resolves with how many. */

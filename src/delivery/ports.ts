@@ -61,7 +61,9 @@ export type ParkReason =
   | 'transform_failed'
   /** Its check took too long, or ended the process in which it ran. */
   | 'payload_timeout'
-  | 'payload_crashed';
+  | 'payload_crashed'
+  /** Was parked by its check, has passed it since and is on its way to be released. */
+  | 'checked_again';
 
 /** Why and since when a message is parked. */
 export interface ParkNote {

@@ -6,6 +6,7 @@ import type { PayloadCheck } from '../payload/payload-checks.ts';
 import type { CheckFailure } from '../payload/protocol.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { DeviceMessage, MappedMessage } from '../shared/message.ts';
+import { shaped } from './shaped.ts';
 
 /** What ingest needs of a lane. */
 export interface IngestLane {
@@ -172,8 +173,4 @@ function handTo(lane: IngestLane, message: DeviceMessage, route: Route): Promise
   if (!key.ok) return lane.park(message, key.reason, key.detail);
   const mapped = properties === undefined ? message : { ...message, amqp: properties };
   return lane.accept(mapped, key.routingKey);
-}
-
-function shaped(message: DeviceMessage, body: string | undefined): DeviceMessage {
-  return body === undefined ? message : { ...message, payload: Buffer.from(body) };
 }

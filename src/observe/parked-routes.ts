@@ -28,6 +28,7 @@ const REASONS: Readonly<Record<ParkReason, true>> = {
   transform_failed: true,
   payload_timeout: true,
   payload_crashed: true,
+  checked_again: true,
 };
 
 /** A query that cannot be answered, with the answer in its place. */
