@@ -164,6 +164,12 @@ describe('what the lanes share', () => {
 });
 
 describe('start after an outage', () => {
+  test('the first opening of a run does not wait', () => {
+    const lane = governor({}, 1).lane(1_000);
+    lane.opened(500_000);
+    expect(waitMs(lane, OLD_MS, 0, 500_000)).toBe(0);
+  });
+
   test('it waits at random, up to a tenth of the outage', () => {
     for (const random of [0, 0.5, 1]) {
       const lane = governor({}, random).lane(1_000);

@@ -103,7 +103,7 @@ export class LaneBackfill {
     this.#shortestMs = Number.POSITIVE_INFINITY;
   }
 
-  /** The link is gone. Until it was open for the first time it counts as gone since the start. */
+  /** The link is gone. The first opening after the start ends no outage: nobody knows how long it was. */
   closed(nowMs: number): void {
     this.#lostAtMs ??= nowMs;
     this.#governor.enlist(this, false);

@@ -218,7 +218,8 @@ test('every seq of an epoch without a crash is confirmed, stored or parked, or n
       for (let seq = 1; seq <= world.lane.lastSeq; seq += 1) {
         const one = id({ epoch: 1, seq });
         expect(isAccounted(one), `${one} is missing and unnamed`).toBe(true);
-        const isElsewhere = world.confirmed.has(one);
+        // What a blocking broker held up may be given up, and confirmed after all.
+        const isElsewhere = world.confirmed.has(one) && !all.some(({ kind }) => kind === 'block');
         expect(world.named.get(one) ?? 0, `${one}`).toBeLessThanOrEqual(isElsewhere ? 0 : 1);
       }
     }),
