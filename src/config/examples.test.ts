@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 import { compileMappings } from '../mapping/mapping.ts';
+import { payloadFaults } from '../payload/faults.ts';
 import { loadConfig } from './load.ts';
 
 const FOLDER = new URL('../../config/', import.meta.url);
@@ -32,9 +33,18 @@ test('The examples of the page on mappings are configs', () => {
     const file = join(folder, `${index}.yaml`);
     writeFileSync(file, text);
     const { mappings } = loadConfig({ file, env: {} });
+    expect(payloadFaults(mappings)).toEqual([]);
     return compileMappings(mappings, 'site-a').map((mapping) => mapping.name);
   });
-  expect(names).toEqual(['telemetry', 'alarms', 'rest', 'commands', 'alarms', 'telemetry']);
+  expect(names).toEqual([
+    'telemetry',
+    'alarms',
+    'rest',
+    'readings',
+    'commands',
+    'alarms',
+    'telemetry',
+  ]);
 });
 
 test('The systemd unit gives the gateway the time and the open files that its defaults ask for', () => {
