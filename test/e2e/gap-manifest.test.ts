@@ -55,6 +55,40 @@ test.each(['drop-oldest', 'drop-newest'])(
   },
 );
 
+test('killed with a healthy link, only what was in flight can be missing before the last known seq', async () => {
+  const outstanding = 30;
+  const limited = await createLimitedSite({
+    config: { delivery: { window: { maxMessages: 2 * outstanding } } },
+  });
+  const { site, account } = limited;
+  limited.consume();
+  await site.start();
+  const device = await connectDevice(site);
+  let acknowledged = 0;
+  const publishOn = (): void => {
+    device.publish('devices/d/telemetry/t', 'x', { qos: 1 }, (error) => {
+      if (error) return;
+      acknowledged += 1;
+      publishOn();
+    });
+  };
+  for (let n = 0; n < outstanding; n += 1) publishOn();
+  await eventually(
+    async () => {
+      expect(await site.laneMetric('direct_total')).toBeGreaterThan(500);
+      expect(await site.laneMetric('in_flight_messages')).toBeGreaterThan(0);
+    },
+    { ...PATIENCE, everyMs: 5 },
+  );
+  await site.gateway.kill();
+  await site.start();
+  await site.drained();
+  await eventually(() => expect(account.endOf(1)).toMatchObject({ clean: false }), PATIENCE);
+  const last = account.lastSeq(1);
+  expect(account.missing(1).filter((seq) => seq <= last - outstanding)).toEqual([]);
+  expect(account.deliveredCount(1)).toBeGreaterThanOrEqual(acknowledged);
+});
+
 test('after a clean stop the next run tells the last seqs, and up to them all are accounted for', async () => {
   const limited = await cutOff('drop-oldest');
   const { site, account } = limited;
