@@ -142,6 +142,40 @@ test('parked messages are discarded only when the gap manifest has them', async 
   expect(harness.lane.counters.dropped).toEqual({ discarded: 2 });
 });
 
+/** A lane whose three messages are parked. */
+async function threeParked(gaps: HeldGaps): Promise<LaneHarness> {
+  const harness = new LaneHarness({ room: { gaps } });
+  harness.publisher.open();
+  await harness.accept(3);
+  for (let n = 0; n < 3; n += 1) harness.publisher.return();
+  await harness.durable();
+  return harness;
+}
+
+test('two releases at the same time release each message once', async () => {
+  const harness = await threeParked(new HeldGaps());
+  const both = [harness.lane.releaseParked(10), harness.lane.releaseParked(10)];
+  await harness.advance(0);
+  expect(await Promise.all(both)).toEqual([3, 0]);
+  expect(harness.log.endOffset).toBe(3);
+  expect(harness.lane.parkedMessages).toBe(0);
+  expect(harness.inFlight).toEqual([1, 2, 3]);
+});
+
+test('what is being discarded is not released meanwhile, nor the other way round', async () => {
+  const gaps = new HeldGaps();
+  const harness = await threeParked(gaps);
+  const discarding = harness.lane.discardParked(2);
+  const releasing = harness.lane.releaseParked(10);
+  const late = harness.lane.discardParked(10);
+  await harness.advance(0);
+  gaps.durable();
+  await harness.advance(0);
+  expect(await Promise.all([discarding, releasing, late])).toEqual([2, 1, 0]);
+  expect(gaps.gaps.map(({ fromSeq }) => fromSeq)).toEqual([1, 2]);
+  expect(harness.inFlight).toEqual([3]);
+});
+
 test('a lane that stops waits for what is being given up, also with the link away', async () => {
   const gaps = new HeldGaps();
   const harness = lane(gaps, 'drop-oldest');

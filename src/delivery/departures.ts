@@ -27,6 +27,8 @@ export class Departures {
   /** On the way to be parked or to be named in the gap manifest. */
   readonly #underWay = new Set<Entry>();
   #parked: number;
+  /** Release and discard, one at a time: what one of them takes the other must not find. */
+  #emptying: Promise<unknown> = Promise.resolve();
 
   constructor(parts: DepartureParts) {
     this.#parts = parts;
@@ -93,14 +95,20 @@ export class Departures {
   }
 
   /** Puts up to `maxCount` parked messages back into the lane, at its end. Resolves with how many. */
-  async release(maxCount: number, reason?: ParkReason): Promise<number> {
-    const released = await this.#parts.log.unpark(maxCount, reason);
-    this.#parked = Math.max(0, this.#parked - released);
-    return released;
+  release(maxCount: number, reason?: ParkReason): Promise<number> {
+    return this.#alone(async () => {
+      const released = await this.#parts.log.unpark(maxCount, reason);
+      this.#parked = Math.max(0, this.#parked - released);
+      return released;
+    });
   }
 
   /** Deletes up to `maxCount` parked messages, once the gap manifest has them. Resolves with how many. */
-  async discard(maxCount: number): Promise<number> {
+  discard(maxCount: number): Promise<number> {
+    return this.#alone(() => this.#discard(maxCount));
+  }
+
+  async #discard(maxCount: number): Promise<number> {
     const { lane, log, gaps, counters } = this.#parts;
     const parked = await log.parked(maxCount);
     const named = parked.map(({ message: { epoch, seq, payload } }) => {
@@ -112,6 +120,12 @@ export class Departures {
     for (let n = 0; n < discarded; n += 1) counters.drop('discarded');
     this.#parked = Math.max(0, this.#parked - discarded);
     return discarded;
+  }
+
+  #alone<T>(task: () => Promise<T>): Promise<T> {
+    const done = this.#emptying.then(task);
+    this.#emptying = done.catch(() => undefined); // whoever asked is told
+    return done;
   }
 
   async #depart(entry: Entry, makeDurable: () => Promise<void>): Promise<void> {
