@@ -148,9 +148,7 @@ export class Gateway {
       whenFull: 'block',
     } as const;
     this.#gapLane = await this.#startLane({ name: GAP_LANE, ...gaps, ...rest }, () => 0);
-    const { previousRun } = this.#store;
-    if (previousRun === undefined) return;
-    this.#gaps.previousRun(previousRun).catch(() => undefined); // closed again at once
+    this.#gaps.previousRuns(this.#store).catch(() => undefined); // closed again at once
   }
 
   async #tellGap(routingKey: string, event: object): Promise<void> {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { GatewayError } from '../shared/errors.ts';
 import { type Gap, GapManifest } from './gap-manifest.ts';
+import type { PreviousRun } from './ports.ts';
 
 interface Told {
   readonly routingKey: string;
@@ -117,13 +118,46 @@ test('when an event cannot be made safe, none of its messages may be given up; l
   await later;
 });
 
-test('the end of the run before is told with its last seqs, or as unclean', async () => {
+/** A store that remembers two runs. */
+class TwoRuns {
+  previousRuns: readonly PreviousRun[] = [
+    { epoch: 4, lastSeqs: new Map([['a', 17]]) },
+    { epoch: 5, lastSeqs: undefined },
+  ];
+
+  async previousRunsTold(): Promise<void> {
+    this.previousRuns = [];
+  }
+}
+
+test('the ends of the runs before are told with their last seqs, or as unclean, oldest first', async () => {
   const { gaps, told } = manifest();
-  void gaps.previousRun({ epoch: 4, lastSeqs: new Map([['a', 17]]) });
-  void gaps.previousRun({ epoch: 5, lastSeqs: undefined });
+  void gaps.previousRuns(new TwoRuns());
   expect(told).toMatchObject([{ routingKey: 'epoch-ended' }, { routingKey: 'epoch-ended' }]);
   expect(told.map(({ event }) => event)).toEqual([
     { event: 'epoch-ended', epoch: 4, clean: true, lastSeqs: { a: 17 }, at: 42 },
     { event: 'epoch-ended', epoch: 5, clean: false, at: 42 },
   ]);
+});
+
+test('the store forgets the runs before only when all events are safe', async () => {
+  const { gaps, told } = manifest();
+  const store = new TwoRuns();
+  const telling = gaps.previousRuns(store);
+  told[0]?.safe();
+  await turn();
+  expect(store.previousRuns).toHaveLength(2);
+  told[1]?.safe();
+  await telling;
+  expect(store.previousRuns).toEqual([]);
+});
+
+test('runs whose events cannot be made safe are not forgotten', async () => {
+  const { gaps, told } = manifest();
+  const store = new TwoRuns();
+  const telling = gaps.previousRuns(store);
+  told[0]?.safe();
+  told[1]?.failed(new GatewayError('STORE_CLOSED', 'closed'));
+  await expect(telling).rejects.toMatchObject({ code: 'STORE_CLOSED' });
+  expect(store.previousRuns).toHaveLength(2);
 });

@@ -1,3 +1,5 @@
+import type { MessageStore, PreviousRun } from './ports.ts';
+
 /** Why messages that were numbered will never come. */
 export type GapReason =
   /** No room, and `whenFull` said to give one up. */
@@ -75,12 +77,20 @@ export class GapManifest {
     return named;
   }
 
-  /** Tells how the run before ended: its last seq of each lane, or that nobody knows. */
-  previousRun(run: {
-    readonly epoch: number;
-    readonly lastSeqs: ReadonlyMap<string, number> | undefined;
-  }): Promise<void> {
-    const { epoch, lastSeqs } = run;
+  /**
+   * Tells how the runs before ended, oldest first: the last seq of each lane, or that nobody knows. The store
+   * forgets them when that is safe, so a crash before makes them be told again, and never not at all.
+   * @throws {GatewayError} LANE_CLOSED, STORE_CLOSED: the next start tells them.
+   */
+  async previousRuns(
+    store: Pick<MessageStore, 'previousRuns' | 'previousRunsTold'>,
+  ): Promise<void> {
+    if (store.previousRuns.length === 0) return;
+    await Promise.all(store.previousRuns.map((run) => this.#tellRun(run)));
+    await store.previousRunsTold();
+  }
+
+  #tellRun({ epoch, lastSeqs }: PreviousRun): Promise<void> {
     this.eventsTotal += 1;
     return this.#publish('epoch-ended', {
       event: 'epoch-ended',

@@ -158,7 +158,7 @@ export interface LaneLog {
   discardParked(messages: readonly Identified[]): Promise<number>;
 }
 
-/** How the process that used the store before ended. */
+/** How a process that used the store before ended. */
 export interface PreviousRun {
   readonly epoch: number;
   /** The last seq each lane gave in that epoch; absent when it ended without a clean close. */
@@ -169,15 +169,23 @@ export interface PreviousRun {
 export interface MessageStore {
   /** Counts the openings of this store, from 1. Durable before the store is open. */
   readonly epoch: number;
-  /** The run before this one; absent in a new store. */
-  readonly previousRun: PreviousRun | undefined;
+  /**
+   * The runs before this one whose end was not told yet, oldest first; none in a new store. The last of them is
+   * the run before; others are there when that one ended before it had told of them.
+   */
+  readonly previousRuns: readonly PreviousRun[];
   /** False while the disk fails: then nothing is acknowledged that is not safe. */
   readonly writable: boolean;
+  /**
+   * All `previousRuns` are told: no later run finds them. Resolves when that is durable.
+   * @throws {GatewayError} STORE_CLOSED when the store is closed before: they are found again.
+   */
+  previousRunsTold(): Promise<void>;
   /** The log of the lane of that name, made if it is new. */
   lane(name: string): Promise<LaneLog>;
   /**
    * Ends the batch in flight and closes. What is still queued is told STORE_CLOSED. `lastSeqs`, the last seq
-   * of each lane, is what the next run finds as `previousRun`: the proof that nothing else was numbered.
+   * of each lane, is what the next run finds in `previousRuns`: the proof that nothing else was numbered.
    */
   close(lastSeqs?: ReadonlyMap<string, number>): Promise<void>;
 }

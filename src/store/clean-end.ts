@@ -1,13 +1,35 @@
 import type { PreviousRun } from '../delivery/ports.ts';
 
-/** The last seqs of a run that ended cleanly, as JSON. */
-export function encodeCleanEnd(epoch: number, lastSeqs: ReadonlyMap<string, number>): Buffer {
-  return Buffer.from(JSON.stringify({ epoch, lastSeqs: [...lastSeqs] }), 'utf8');
+/** A run as it lies in the store: the last seqs only of one that ended cleanly. */
+interface RunFields {
+  readonly epoch: number;
+  readonly lastSeqs?: readonly (readonly [string, number])[];
 }
 
-/** What the run of that epoch left. Lost, or of an older run, it counts as not clean. */
-export function decodeCleanEnd(epoch: number, value: Buffer | undefined): PreviousRun {
-  if (value === undefined) return { epoch, lastSeqs: undefined };
-  const found: { epoch: number; lastSeqs: [string, number][] } = JSON.parse(value.toString('utf8'));
-  return { epoch, lastSeqs: found.epoch === epoch ? new Map(found.lastSeqs) : undefined };
+/** How runs ended that nobody was told of yet, oldest first, as JSON. */
+export function encodeRunEnds(runs: readonly PreviousRun[]): Buffer {
+  const fields: RunFields[] = runs.map(({ epoch, lastSeqs }) =>
+    lastSeqs === undefined ? { epoch } : { epoch, lastSeqs: [...lastSeqs] },
+  );
+  return Buffer.from(JSON.stringify(fields), 'utf8');
+}
+
+/**
+ * The runs that have to be told of after the one of `lastEpoch`, oldest first. That one is always among them:
+ * without an end in the store it did not end cleanly.
+ */
+export function untoldRuns(lastEpoch: number, value: Buffer | undefined): readonly PreviousRun[] {
+  const runs = value === undefined ? [] : decode(value).filter(({ epoch }) => epoch <= lastEpoch);
+  const isEnded = runs.some(({ epoch }) => epoch === lastEpoch);
+  return isEnded ? runs : [...runs, { epoch: lastEpoch, lastSeqs: undefined }];
+}
+
+function decode(value: Buffer): PreviousRun[] {
+  const found: RunFields | readonly RunFields[] = JSON.parse(value.toString('utf8'));
+  // Earlier versions wrote one run, that which ended last.
+  const runs = 'epoch' in found ? [found] : found;
+  return runs.map(({ epoch, lastSeqs }) => ({
+    epoch,
+    lastSeqs: lastSeqs === undefined ? undefined : new Map(lastSeqs),
+  }));
 }

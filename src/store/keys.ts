@@ -4,7 +4,7 @@
  *
  *   01                                   format version   → u8
  *   02                                   epoch            → u32, sealed
- *   03                                   clean end of the last run: its last seqs
+ *   03                                   how runs ended that were not told of yet, with the last seqs of the clean ones
  *   10  lane name (UTF-8)                lane number      → u16, sealed
  *   20  lane u16                         low-water mark   → u48, sealed
  *   30  lane u16  offset u48             record

@@ -4,10 +4,10 @@ import { setInterval } from 'node:timers/promises';
 import type { StoreConfig } from '../config/types.ts';
 import type { MessageStore, PreviousRun } from '../delivery/ports.ts';
 import { GatewayError } from '../shared/errors.ts';
-import { BatchWriter, type Db } from './batch-writer.ts';
+import { type Batch, BatchWriter, type Db } from './batch-writer.ts';
 import { Checkpoint } from './checkpoint.ts';
 import type { Witness } from './checkpoint-file.ts';
-import { encodeCleanEnd } from './clean-end.ts';
+import { encodeRunEnds } from './clean-end.ts';
 import type { Contents } from './contents.ts';
 import { createDatabase } from './database.ts';
 import { DiskRoom, folderBytes } from './disk.ts';
@@ -70,7 +70,7 @@ export class LevelStore implements MessageStore {
   /** QoS 2 packet identifiers of the MQTT sessions. */
   readonly packetIds: LevelPacketIds;
   epoch = 0;
-  previousRun: PreviousRun | undefined;
+  previousRuns: readonly PreviousRun[] = [];
 
   constructor(
     config: Pick<StoreConfig, 'path' | 'maxBytes' | 'reserveBytes' | 'ballastBytes'>,
@@ -166,6 +166,17 @@ export class LevelStore implements MessageStore {
     return countKeys(this.#db, parkedRange(number));
   }
 
+  previousRunsTold(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const written = (): void => {
+        this.previousRuns = [];
+        resolve();
+      };
+      const addTo = (batch: Batch): Batch => batch.del(CLEAN_END_KEY);
+      this.#writer.write({ bytes: CLEAN_END_KEY.length, addTo, written, abandoned: reject });
+    });
+  }
+
   stats(): StoreStats {
     return {
       writable: this.writable,
@@ -190,8 +201,8 @@ export class LevelStore implements MessageStore {
       if (this.#writer.writable) await lane.tidy(true).catch(() => undefined);
     }
     if (lastSeqs !== undefined && this.#writer.writable) {
-      const end = encodeCleanEnd(this.epoch, lastSeqs);
-      const value = seal(CLEAN_END_KEY, end);
+      const ends = encodeRunEnds([...this.previousRuns, { epoch: this.epoch, lastSeqs }]);
+      const value = seal(CLEAN_END_KEY, ends);
       await this.#db.put(CLEAN_END_KEY, value, { sync: true }).catch(() => undefined);
     }
     await this.#db.close();
@@ -214,7 +225,7 @@ export class LevelStore implements MessageStore {
     await checkFormat(this.#db, this.#config.path);
     const run = await beginRun(this.#db, contents, this.#witness);
     this.epoch = run.epoch;
-    this.previousRun = run.previousRun;
+    this.previousRuns = run.previousRuns;
     this.#laneNumbers = run.laneNumbers;
     this.#maxLaneNumber = run.maxLaneNumber;
     await writeFile(join(this.#config.path, 'owner'), String(process.pid)).catch(() => undefined);

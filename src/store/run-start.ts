@@ -2,7 +2,7 @@ import type { PreviousRun } from '../delivery/ports.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { Db } from './batch-writer.ts';
 import type { Witness } from './checkpoint-file.ts';
-import { decodeCleanEnd } from './clean-end.ts';
+import { encodeRunEnds, untoldRuns } from './clean-end.ts';
 import type { Contents } from './contents.ts';
 import { CLEAN_END_KEY, EPOCH_KEY, FORMAT_KEY, laneNameKey } from './keys.ts';
 import { seal, unseal } from './sealed.ts';
@@ -12,7 +12,8 @@ const FORMAT: Buffer = seal(FORMAT_KEY, Buffer.from([FORMAT_VERSION]));
 
 export interface RunStart {
   readonly epoch: number;
-  readonly previousRun: PreviousRun | undefined;
+  /** The runs before that were not told of yet, oldest first. */
+  readonly previousRuns: readonly PreviousRun[];
   readonly laneNumbers: Map<string, number>;
   readonly maxLaneNumber: number;
 }
@@ -37,8 +38,10 @@ export async function beginRun(
   const epoch = lastEpoch + 1;
   const laneNumbers = new Map(contents.laneNumbers);
   for (const { name, number } of witness?.lanes ?? []) laneNumbers.set(name, number);
-  const cleanEnd = unseal(CLEAN_END_KEY, await db.get(CLEAN_END_KEY));
-  const batch = db.batch().put(FORMAT_KEY, FORMAT).del(CLEAN_END_KEY);
+  const ends = unseal(CLEAN_END_KEY, await db.get(CLEAN_END_KEY));
+  const previousRuns = lastEpoch === 0 ? [] : untoldRuns(lastEpoch, ends);
+  const batch = db.batch().put(FORMAT_KEY, FORMAT);
+  batch.put(CLEAN_END_KEY, seal(CLEAN_END_KEY, encodeRunEnds(previousRuns)));
   for (const [name, number] of laneNumbers)
     batch.put(laneNameKey(name), encodeLaneNumber(name, number));
   const value = Buffer.allocUnsafe(4);
@@ -46,7 +49,7 @@ export async function beginRun(
   await batch.put(EPOCH_KEY, seal(EPOCH_KEY, value)).write({ sync: true });
   return {
     epoch,
-    previousRun: lastEpoch === 0 ? undefined : decodeCleanEnd(lastEpoch, cleanEnd),
+    previousRuns,
     laneNumbers,
     maxLaneNumber: Math.max(contents.maxLaneNumber, 0, ...laneNumbers.values()),
   };

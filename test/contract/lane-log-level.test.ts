@@ -89,13 +89,34 @@ test('a damaged and a missing record are counted and skipped, all others are rea
 test('the last seqs of a run that ended cleanly are found by the next one, and only by that', async () => {
   const path = await tempDir();
   const first = await openStore(path);
-  expect(first.previousRun).toBeUndefined();
+  expect(first.previousRuns).toEqual([]);
   await first.close(new Map([[LANE, 17]]));
   const second = await openStore(path);
-  expect(second.previousRun).toEqual({ epoch: 1, lastSeqs: new Map([[LANE, 17]]) });
+  expect(second.previousRuns).toEqual([{ epoch: 1, lastSeqs: new Map([[LANE, 17]]) }]);
+  await second.previousRunsTold();
   await second.close();
   const third = await openStore(path);
-  expect(third.previousRun).toEqual({ epoch: 2, lastSeqs: undefined });
+  expect(third.previousRuns).toEqual([{ epoch: 2, lastSeqs: undefined }]);
+});
+
+test('an end that a run did not come to tell is found by the one after, also when that one ends cleanly', async () => {
+  const path = await tempDir();
+  const [one, three] = [new Map([[LANE, 17]]), new Map([[LANE, 5]])];
+  await (await openStore(path)).close(one);
+  await (await openStore(path)).close(); // as after a kill: nothing is told
+  const third = await openStore(path);
+  const untold = [
+    { epoch: 1, lastSeqs: one },
+    { epoch: 2, lastSeqs: undefined },
+  ];
+  expect(third.previousRuns).toEqual(untold);
+  await third.close(three);
+  const fourth = await openStore(path);
+  expect(fourth.previousRuns).toEqual([...untold, { epoch: 3, lastSeqs: three }]);
+  await fourth.previousRunsTold();
+  expect(fourth.previousRuns).toEqual([]);
+  await fourth.close(new Map());
+  expect((await openStore(path)).previousRuns).toEqual([{ epoch: 4, lastSeqs: new Map() }]);
 });
 
 test('a message that is parked twice is kept once', async () => {
