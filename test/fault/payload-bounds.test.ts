@@ -159,6 +159,33 @@ test('a loop keeps no gateway from stopping, and does not outlive one that is ki
   await eventually(async () => expect(await bench.parked('loops')).toBe(1), PATIENCE);
 });
 
+test('what waits behind a loop is bounded: more is refused, and other lanes go on', async () => {
+  const bench = await createPayloadBench();
+  const sections = { mqtt: { maxPendingBytes: 1_048_576, maxPayloadBytes: 16_384 } };
+  const endless = { ...MAPPINGS.loops, payload: { timeoutMs: 60_000 } };
+  const gateway = await bench.start({ loops: endless, plain: {} }, sections);
+  const plain = await senderTo(bench, 'plain');
+  const padding = 'x'.repeat(10_000);
+  const rssBefore = await gateway.rssBytes();
+  for (let n = 0; n < 20; n += 1) {
+    const device = await bench.device(`loops-${n}`);
+    device.on('error', () => undefined);
+    for (let m = 0; m < 20; m += 1) {
+      device.publish('loops/d1/value', JSON.stringify({ bad: true, padding }), { qos: 1 });
+    }
+  }
+  const pending = async (): Promise<number> =>
+    (await bench.metrics()).get('tidegate_ingest_pending_bytes') ?? 0;
+  await eventually(
+    async () => expect(await bench.refused('overloaded')).toBeGreaterThan(20),
+    PATIENCE,
+  );
+  for (let n = 0; n < 100; n += 1) await plain.send({ n });
+  expect(await pending()).toBeLessThan(800_000); // half of it, and what is behind that in one read of a socket
+  expect((await gateway.rssBytes()) - rssBefore).toBeLessThan(100 * 1024 ** 2);
+  await eventually(() => expect(numbersOf(bench, 'plain')).toEqual(upTo(100)), PATIENCE);
+});
+
 /** A child process of this one that has computed for longer than it takes to start. Throws when there is none. */
 async function busyChildOf(pid: number): Promise<number> {
   const busyTicks = 100; // of 10 ms, proc(5)

@@ -12,6 +12,9 @@ import { tempDir } from './temp-dir.ts';
 /** Keys of a mapping by its name. Its filter is `NAME/+device/#metric`, and all it gets is consumed. */
 export type PayloadMappings = Readonly<Record<string, object>>;
 
+/** Sections of the config that are not as the bench would have them. */
+type Sections = Readonly<Record<string, object>>;
+
 /** A gateway whose mappings check payloads, what their queues got, and devices. */
 export class PayloadBench {
   /** What arrived, by the name of the mapping. */
@@ -24,15 +27,15 @@ export class PayloadBench {
   }
 
   /** The whole config, with further sections. */
-  config(mappings: PayloadMappings, sections: object = {}): object {
+  config(mappings: PayloadMappings, sections: Sections = {}): object {
     const { dir, mqttPort, adminPort } = this.#parts;
     return {
       gateway: { id: 'bench' },
-      mqtt: { listeners: [{ host: '127.0.0.1', port: mqttPort }] },
       store: { path: `${dir}/store`, reserveBytes: 0 },
       amqp: { urls: [sharedAmqpUrl()] },
       admin: { port: adminPort },
       ...sections,
+      mqtt: { listeners: [{ host: '127.0.0.1', port: mqttPort }], ...sections['mqtt'] },
       mappings: Object.entries(mappings).map(([name, keys]) => ({
         name,
         filter: `${name}/+device/#metric`,
@@ -44,7 +47,7 @@ export class PayloadBench {
   }
 
   /** Starts the gateway, again with the same store, and consumes what the queues get. */
-  async start(mappings: PayloadMappings, sections: object = {}): Promise<GatewayProcess> {
+  async start(mappings: PayloadMappings, sections: Sections = {}): Promise<GatewayProcess> {
     const config = this.config(mappings, sections);
     const gateway = await startGateway({ config, dir: this.#parts.dir });
     onTestFinished(() => gateway.kill());
