@@ -21,6 +21,8 @@ config with faults never starts.
 - Any key can be set by the environment, which wins over the file: \`TIDEGATE__STORE__PATH=/data\`,
   \`TIDEGATE__AMQP__URLS__0=amqp://…\`. Upper or lower case does not matter, list entries count from 0, values are YAML
   (\`TIDEGATE__DELIVERY__WINDOW={maxMessages: 100}\`). A list that is not in the file starts from its default.
+- \`SIGHUP\` (\`systemctl reload\`) loads it again while messages flow ([commands.md](commands.md#reload)). Each section says
+  whether a reload takes changes over; keys that take a restart stay as they are and are named in the log.
 - Editors that know JSON Schema complete and check with
   [config/tidegate.schema.json](../config/tidegate.schema.json); [config/tidegate.yaml](../config/tidegate.yaml) is an example.
 `;
@@ -31,9 +33,25 @@ const TITLES: readonly string[] = ['key', 'meaning', 'unit', 'default', 'range']
 export function configReference(schema: SchemaNode): string {
   const sections = Object.entries(schema.properties ?? {}).map(([name, node]) => {
     const rows = rowsOf({ key: name, node, isRequired: false });
-    return `## ${name}\n\n${tableOf([TITLES, ...rows.map(cellsOf)])}\n`;
+    const mark = reloadText(liveKeys(name, node), node);
+    return `## ${name}\n\n${mark}\n\n${tableOf([TITLES, ...rows.map(cellsOf)])}\n`;
   });
   return [HEAD, ...sections].join('\n');
+}
+
+/** The outermost keys that a reload takes over. */
+function liveKeys(key: string, node: SchemaNode): string[] {
+  if (node['x-reload'] === 'live') return [key];
+  return Object.entries(node.properties ?? {}).flatMap(([name, child]) =>
+    liveKeys(`${key}.${name}`, child),
+  );
+}
+
+function reloadText(live: readonly string[], node: SchemaNode): string {
+  if (node['x-reload'] === 'live') return 'A reload takes changes over.';
+  if (live.length === 0) return 'Changes take a restart.';
+  const keys = live.map((key) => `\`${key}\``).join(' and ');
+  return `A reload takes changes of ${keys} over; the others take a restart.`;
 }
 
 /** A Markdown table with its columns aligned, as the formatter wants it. */

@@ -1,14 +1,13 @@
 import { AmqpConnection } from './amqp/connection.ts';
-import { LanePublisher } from './amqp/lane-publisher.ts';
 import { checkTls, readTlsFiles } from './amqp/tls-files.ts';
-import type { Config, MappingConfig } from './config/types.ts';
-import { BackfillGovernor } from './delivery/backfill.ts';
+import type { Config } from './config/types.ts';
 import { GapManifest } from './delivery/gap-manifest.ts';
-import { Lane } from './delivery/lane.ts';
+import type { Lane } from './delivery/lane.ts';
 import { CheckedRelease } from './ingest/checked-release.ts';
 import { Ingest } from './ingest/ingest.ts';
-import { createPayloadChecks, payloadRules } from './lane-checks.ts';
-import { compileRoutes } from './mapping/route-table.ts';
+import { LaneChecks, payloadRules } from './lane-checks.ts';
+import { LaneSet } from './lane-set.ts';
+import { LiveConfig } from './live-config.ts';
 import { MqttServer } from './mqtt/server.ts';
 import { createAdminRoutes } from './observe/admin-routes.ts';
 import { AdminServer } from './observe/admin-server.ts';
@@ -18,7 +17,6 @@ import type { Log } from './observe/log.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
 import { createParkedRoutes } from './observe/parked-routes.ts';
 import type { SnapshotSources } from './observe/sources.ts';
-import type { PayloadChecks } from './payload/payload-checks.ts';
 import { GatewayError } from './shared/errors.ts';
 import type { DeviceMessage } from './shared/message.ts';
 import { LevelStore } from './store/level-store.ts';
@@ -44,12 +42,11 @@ export class Gateway {
   readonly #version: string;
   readonly #store: LevelStore;
   readonly #connection: AmqpConnection;
-  /** By name of the mapping. */
-  readonly #lanes = new Map<string, Lane>();
+  readonly #lanes: LaneSet;
   #gapLane: Lane | undefined;
-  readonly #backfill: BackfillGovernor;
   readonly #gaps: GapManifest;
-  readonly #checks: PayloadChecks;
+  readonly #checks: LaneChecks;
+  readonly #live: LiveConfig;
   readonly #release: CheckedRelease;
   readonly #ingest: Ingest;
   readonly #mqtt: MqttServer;
@@ -72,21 +69,18 @@ export class Gateway {
       tls: () => readTlsFiles(config.amqp.tls ?? {}),
       onTrouble: (err) => log.warn({ event: 'amqp-trouble', err }, 'the broker is not reached'),
     });
-    this.#backfill = new BackfillGovernor(config.delivery.backfill);
     this.#gaps = new GapManifest((routingKey, event) => this.#tellGap(routingKey, event));
-    const routes = compileRoutes(config.mappings, {
-      gatewayId: config.gateway.id,
-      match: config.routing.match,
-    });
     this.#checks = this.#createChecks();
+    this.#lanes = this.#createLanes();
+    this.#live = new LiveConfig({ config, lanes: this.#lanes, checks: this.#checks, log });
     const checking = {
-      route: (message: DeviceMessage) => routes.route(message),
+      route: (message: DeviceMessage) => this.#live.route(message),
       checks: this.#checks.byLane,
     };
     this.#release = new CheckedRelease(checking);
     this.#ingest = new Ingest({
       ...checking,
-      lanes: this.#lanes,
+      lanes: this.#lanes.byName,
       maxPayloadBytes: config.mqtt.maxPayloadBytes,
       maxPendingBytes: config.mqtt.maxPendingBytes,
     });
@@ -107,8 +101,9 @@ export class Gateway {
       this.#connection.start();
       await this.#startGaps();
       for (const mapping of this.#config.mappings) {
-        this.#lanes.set(mapping.name, await this.#startLane(mapping));
+        this.#lanes.add(await this.#lanes.create(mapping, this.#config.delivery));
       }
+      this.#lanes.start();
       this.#warnOfOrphans();
       this.#checks.start();
       if (this.#config.admin.enabled) await this.#admin.start();
@@ -121,16 +116,22 @@ export class Gateway {
     }
   }
 
+  /** Replaces the config while messages flow, wholly or not at all; see {@link LiveConfig.reload}. Never rejects. */
+  reload(load: () => Config): Promise<void> {
+    return this.#live.reload(load);
+  }
+
   /** Stops taking messages, waits up to `shutdown.timeoutMs` for confirms and closes. Nothing is lost. */
   async stop(): Promise<void> {
     this.#isListening = false;
+    await this.#live.close();
     const limit = AbortSignal.timeout(this.#config.shutdown.timeoutMs);
     this.#mqtt.stopAccepting();
     await this.#ingest.idle(limit); // what was read is acknowledged yet
     // Wills of the connections that close now are messages too: lanes end after them.
     await this.#mqtt.close();
     await this.#checks.close();
-    await Promise.all([...this.#lanes.values()].map((lane) => lane.stop(limit)));
+    await this.#lanes.stop(limit);
     await this.#gapLane?.stop(limit); // it takes what the others give up
     await this.#connection.stop();
     await this.#store.close(this.#lastSeqs());
@@ -140,14 +141,14 @@ export class Gateway {
 
   /** The gap manifest has a lane of its own, without limits: it is what tells of all others. */
   async #startGaps(): Promise<void> {
-    const { gaps } = this.#config;
-    const rest = {
+    const spec = {
+      name: GAP_LANE,
+      ...this.#config.gaps,
       onUnroutable: 'park',
       onReject: 'retry',
-      limits: {},
-      whenFull: 'block',
     } as const;
-    this.#gapLane = await this.#startLane({ name: GAP_LANE, ...gaps, ...rest }, () => 0);
+    const gapLane = await this.#lanes.create(spec, { limits: {}, whenFull: 'block' }, () => 0);
+    this.#gapLane = gapLane.lane;
     this.#gaps.previousRuns(this.#store).catch(() => undefined); // closed again at once
   }
 
@@ -177,46 +178,13 @@ export class Gateway {
   #lastSeqs(): ReadonlyMap<string, number> | undefined {
     const lanes = this.#allLanes();
     if (lanes.some((lane) => !lane.isAllSafe)) return undefined;
-    return new Map(lanes.map((lane) => [lane.name, lane.lastSeq]));
-  }
-
-  async #startLane(
-    mapping: Omit<MappingConfig, 'filter'>,
-    storeFullness: () => number = () => this.#store.fullness,
-  ): Promise<Lane> {
-    const config = this.#config;
-    const lane = new Lane({
-      name: mapping.name,
-      gatewayId: config.gateway.id,
-      epoch: this.#store.epoch,
-      config: config.delivery,
-      onUnroutable: mapping.onUnroutable,
-      onReject: mapping.onReject,
-      limits: mapping.limits ?? config.delivery.limits,
-      whenFull: mapping.whenFull ?? config.delivery.whenFull,
-      storeFullness,
-      backfill: this.#backfill.lane(config.delivery.window.maxMessages),
-      gaps: this.#gaps,
-      confirmTimeoutMs: config.amqp.confirmTimeoutMs,
-      log: await this.#store.lane(mapping.name),
-      parkedBefore: await this.#store.parkedCount(mapping.name),
-      publisher: new LanePublisher({
-        lane: mapping.name,
-        connection: this.#connection,
-        topology: mapping,
-        reconnect: config.amqp.reconnect,
-        onTrouble: (err) =>
-          this.#log.warn({ event: 'lane-trouble', lane: mapping.name, err }, 'the lane is closed'),
-      }),
-      onEvent: (event, detail) => this.#log.info({ event, ...detail }, 'lane'),
-    });
-    lane.start();
-    return lane;
+    const running = lanes.map((lane): [string, number] => [lane.name, lane.lastSeq]);
+    return new Map([...this.#lanes.endedLastSeqs, ...running]);
   }
 
   /** Those of the mappings first. */
   #allLanes(): Lane[] {
-    const ofMappings = [...this.#lanes.values()];
+    const ofMappings = [...this.#lanes.byName.values()];
     return this.#gapLane === undefined ? ofMappings : [...ofMappings, this.#gapLane];
   }
 
@@ -224,15 +192,26 @@ export class Gateway {
   #warnOfOrphans(): void {
     const orphans = this.#store
       .laneNames()
-      .filter((name) => name !== GAP_LANE && !this.#lanes.has(name));
+      .filter((name) => name !== GAP_LANE && !this.#lanes.byName.has(name));
     if (orphans.length === 0) return;
     const text =
       'the store has lanes without a mapping; bring the mapping back to deliver what they hold';
     this.#log.warn({ event: 'orphaned-lanes', lanes: orphans }, text);
   }
 
-  #createChecks(): PayloadChecks {
-    return createPayloadChecks(payloadRules(this.#config), {
+  #createLanes(): LaneSet {
+    return new LaneSet({
+      config: this.#config,
+      store: this.#store,
+      connection: this.#connection,
+      gaps: this.#gaps,
+      log: this.#log,
+      isIdle: (lane) => this.#checks.isIdle(lane),
+    });
+  }
+
+  #createChecks(): LaneChecks {
+    return new LaneChecks(payloadRules(this.#config), {
       maxPendingBytes: this.#config.mqtt.maxPendingBytes,
       onTrouble: (mappings, reason) =>
         this.#log.warn(
@@ -300,6 +279,7 @@ export class Gateway {
         return { ...ingest, refusedTotal };
       },
       log: () => this.#log,
+      config: () => this.#live.snapshot(),
     };
   }
 }

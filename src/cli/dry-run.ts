@@ -2,10 +2,9 @@ import { messageIdOf, PublishOptionsFiller } from '../amqp/amqp-message.ts';
 import type { Config } from '../config/types.ts';
 import type { ParkReason } from '../delivery/ports.ts';
 import { Ingest, type IngestLane } from '../ingest/ingest.ts';
-import { createPayloadChecks, payloadRules } from '../lane-checks.ts';
+import { LaneChecks, payloadRules } from '../lane-checks.ts';
 import { compileRoutes, type RouteTable } from '../mapping/route-table.ts';
 import type { ProcessProgram } from '../payload/checking-process.ts';
-import type { PayloadChecks } from '../payload/payload-checks.ts';
 import type { DeviceMessage, HeaderValue, MappedMessage } from '../shared/message.ts';
 
 /** An AMQP message as it would be published. */
@@ -47,7 +46,7 @@ const NO_IDENTITY = { epoch: 0, seq: 0 };
 export class DryRun {
   readonly #config: Config;
   readonly #routes: RouteTable;
-  readonly #checks: PayloadChecks;
+  readonly #checks: LaneChecks;
   readonly #ingest: Ingest;
   #outcomes = new Map<string, LaneOutcome>();
 
@@ -56,7 +55,7 @@ export class DryRun {
     this.#config = config;
     const { gateway, routing, mqtt } = config;
     this.#routes = compileRoutes(config.mappings, { gatewayId: gateway.id, match: routing.match });
-    this.#checks = createPayloadChecks(payloadRules(config), {
+    this.#checks = new LaneChecks(payloadRules(config), {
       maxPendingBytes: mqtt.maxPendingBytes,
       ...(program === undefined ? {} : { program }),
       onTrouble: () => undefined, // the outcome of the message tells it

@@ -20,6 +20,7 @@ export async function run(options: { readonly config?: string }): Promise<number
   const log = createLogger({ level: config.log.level });
   endOnUnknownFault(log);
   const gateway = new Gateway({ config, log, version: VERSION });
+  const reload = heedHangups();
   try {
     const listeners = await gateway.start();
     log.info({ event: 'ready', version: VERSION, gateway: config.gateway.id, listeners }, 'ready');
@@ -29,6 +30,7 @@ export async function run(options: { readonly config?: string }): Promise<number
     await log.flush();
     return EXIT_FAILED;
   }
+  reload(() => gateway.reload(() => loadCheckedConfig(options.config)));
   const signal = await stopSignal();
   log.info({ event: 'stopping', signal }, 'stopping; a second signal stops at once');
   process.once(signal, () => process.exit(EXIT_FAILED));
@@ -56,6 +58,22 @@ function endOnUnknownFault(log: RootLog): void {
   };
   process.on('uncaughtException', end);
   process.on('unhandledRejection', end);
+}
+
+/**
+ * From now on a SIGHUP does not end the process. The returned function says what it does instead; one that came
+ * before takes effect then.
+ */
+function heedHangups(): (reload: () => Promise<void>) => void {
+  let came = false;
+  let reload = async (): Promise<void> => {
+    came = true;
+  };
+  process.on('SIGHUP', () => void reload());
+  return (doReload) => {
+    reload = doReload;
+    if (came) void reload();
+  };
 }
 
 function stopSignal(): Promise<'SIGTERM' | 'SIGINT'> {

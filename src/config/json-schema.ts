@@ -4,7 +4,7 @@ import { configSchema } from './schema.ts';
 /** Place of a value in a config: keys and, in lists, indexes. */
 export type ConfigPath = readonly (string | number)[];
 
-/** The part of JSON Schema (draft 2020-12) that our schema makes use of, with our three annotations. */
+/** The part of JSON Schema (draft 2020-12) that our schema makes use of, with our four annotations. */
 export interface SchemaNode {
   readonly type?: string;
   readonly description?: string;
@@ -26,6 +26,8 @@ export interface SchemaNode {
   readonly 'x-unit'?: string;
   /** Range in words, where `minimum` and `maximum` cannot say it. */
   readonly 'x-range'?: string;
+  /** `live`: a reload takes over what changed in it. */
+  readonly 'x-reload'?: 'live';
   /** Default in words, where it depends on the machine. */
   readonly 'x-default'?: string;
 }

@@ -21,6 +21,9 @@ import type {
   WindowConfig,
 } from './types.ts';
 
+/** A reload takes over what changed in it; all else takes a restart. */
+const LIVE = { 'x-reload': 'live' };
+
 const KIB_BYTES = 1024;
 const MIB_BYTES = 1024 ** 2;
 const GIB_BYTES = 1024 ** 3;
@@ -233,8 +236,8 @@ const deliverySchema: z.ZodType<DeliveryConfig> = z.strictObject({
     max: DAY_MS,
   }).default(1000),
   window: windowSchema.prefault({}),
-  limits: limitsSchema.prefault({}),
-  whenFull: whenFullSchema.default('block'),
+  limits: limitsSchema.prefault({}).meta(LIVE),
+  whenFull: whenFullSchema.default('block').meta(LIVE),
   backfill: backfillSchema.prefault({}),
   parkedRetryMs: durationMs({
     description:
@@ -287,8 +290,8 @@ export const configSchema: z.ZodType<Config> = z.strictObject({
   store: storeSchema.prefault({}),
   amqp: amqpSchema.prefault({}),
   delivery: deliverySchema.prefault({}),
-  routing: routingSchema.prefault({}),
-  mappings: mappingsSchema,
+  routing: routingSchema.prefault({}).meta(LIVE),
+  mappings: mappingsSchema.meta({ ...mappingsSchema.meta(), ...LIVE }),
   gaps: gapsSchema.prefault({}),
   admin: adminSchema.prefault({}),
   log: logSchema.prefault({}),

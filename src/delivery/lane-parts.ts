@@ -11,6 +11,8 @@ export interface LaneParts {
   readonly name: string;
   readonly gatewayId: string;
   readonly epoch: number;
+  /** The last seq that a lane of this name gave in this epoch before it ended; the lane goes on counting. Default 0. */
+  readonly lastSeq?: number;
   readonly config: Pick<
     DeliveryConfig,
     'mode' | 'spillAfterMs' | 'directAfterMs' | 'window' | 'parkedRetryMs'
@@ -19,6 +21,7 @@ export interface LaneParts {
   readonly onUnroutable: FailureAction;
   /** What becomes of a message that the broker refuses (basic.nack). */
   readonly onReject: FailureAction;
+  /** Like the three other policies, read anew at each decision: it may change while the lane runs. */
   readonly limits: LimitsConfig;
   /** What becomes of a message that must be stored and finds no room. */
   readonly whenFull: WhenFull;

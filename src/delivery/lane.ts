@@ -51,10 +51,10 @@ export class Lane {
     const { name, log, config } = parts;
     this.name = name;
     this.#parts = parts;
+    this.#seq = parts.lastSeq ?? 0;
     const settlement = new Settlement(log.lowWaterMark);
     this.#retention = new Retention({
-      limits: parts.limits,
-      whenFull: parts.whenFull,
+      policy: parts,
       held: { messages: log.endOffset - log.lowWaterMark, bytes: log.initialBytes },
       storeFullness: parts.storeFullness,
       now: Date.now,

@@ -19,8 +19,7 @@ interface Given {
 function retention(given: Given): Retention {
   const { limits = {}, whenFull = 'block', held = { messages: 0, bytes: 0 } } = given;
   return new Retention({
-    limits,
-    whenFull,
+    policy: { limits, whenFull },
     held,
     storeFullness: () => given.storeFullness ?? 0,
     now: () => given.nowMs ?? NOW_MS,

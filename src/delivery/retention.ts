@@ -31,8 +31,7 @@ export function recordBytes({ message }: Entry): number {
  * or give up the oldest ones to make room. Whatever is given up is named in the gap manifest first.
  */
 export class Retention {
-  readonly #limits: LimitsConfig;
-  readonly #whenFull: WhenFull;
+  readonly #policy: { readonly limits: LimitsConfig; readonly whenFull: WhenFull };
   readonly #storeFullness: () => number;
   readonly #now: () => number;
   #messages: number;
@@ -41,18 +40,16 @@ export class Retention {
   #owedBytes = 0;
 
   /**
-   * `held` is what earlier runs left; its bytes are an estimate. `storeFullness` is 1 when the store is full;
+   * `policy` may change between two calls. `held` is what earlier runs left; its bytes are an estimate. `storeFullness` is 1 when the store is full;
    * `now` is the wall clock, in ms since 1970.
    */
   constructor(parts: {
-    readonly limits: LimitsConfig;
-    readonly whenFull: WhenFull;
+    readonly policy: { readonly limits: LimitsConfig; readonly whenFull: WhenFull };
     readonly held: { readonly messages: number; readonly bytes: number };
     readonly storeFullness: () => number;
     readonly now: () => number;
   }) {
-    this.#limits = parts.limits;
-    this.#whenFull = parts.whenFull;
+    this.#policy = parts.policy;
     this.#messages = parts.held.messages;
     this.#bytes = parts.held.bytes;
     this.#storeFullness = parts.storeFullness;
@@ -70,7 +67,7 @@ export class Retention {
     const fullness = Math.max(storeFullness, this.#fullness(1, recordBytes(entry)));
     if (entry.message.qos === 0 && fullness > QOS0_SHARE) return 'drop';
     if (fullness <= 1) return 'store';
-    switch (this.#whenFull) {
+    switch (this.#policy.whenFull) {
       case 'block':
         return 'wait';
       case 'reject':
@@ -114,17 +111,17 @@ export class Retention {
 
   /** False when nothing can have to go, which saves looking. */
   get mayHaveToShed(): boolean {
-    if (this.#limits.maxAgeMs !== undefined) return this.#messages > 0;
+    if (this.#policy.limits.maxAgeMs !== undefined) return this.#messages > 0;
     return this.#isOverfull;
   }
 
   get #isOverfull(): boolean {
-    return this.#whenFull === 'drop-oldest' && (this.#owedBytes > 0 || this.#fullness() > 1);
+    return this.#policy.whenFull === 'drop-oldest' && (this.#owedBytes > 0 || this.#fullness() > 1);
   }
 
   /** 1 at the lane's limit that is reached first. A message larger than the limit fits when it is alone. */
   #fullness(moreMessages: number = 0, moreBytes: number = 0): number {
-    const { maxMessages, maxBytes } = this.#limits;
+    const { maxMessages, maxBytes } = this.#policy.limits;
     const byCount = maxMessages === undefined ? 0 : (this.#messages + moreMessages) / maxMessages;
     const byBytes =
       maxBytes === undefined || this.#messages === 0 ? 0 : (this.#bytes + moreBytes) / maxBytes;
@@ -132,7 +129,7 @@ export class Retention {
   }
 
   #isExpired({ message }: Entry): boolean {
-    const { maxAgeMs } = this.#limits;
+    const { maxAgeMs } = this.#policy.limits;
     if (maxAgeMs === undefined || message.receivedAtMs < CLOCK_IS_SET_MS) return false;
     return this.#now() - message.receivedAtMs > maxAgeMs;
   }

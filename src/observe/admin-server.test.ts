@@ -29,6 +29,7 @@ const SOURCES: SnapshotSources = {
   mqtt: () => ({ connections: 2 }),
   ingest: () => ({ unmatchedTotal: 0, refusedTotal: {}, pendingBytes: 0 }),
   log: () => ({ droppedTotal: 0 }),
+  config: () => ({ reloadsTotal: 0, reloadFailuresTotal: 0, reloadFailed: false, restartKeys: [] }),
 };
 const EXTRA: [string, AdminRoute][] = [
   ['/throws', { GET: () => Promise.reject(new Error('broken handler')) }],

@@ -30,6 +30,12 @@ const COUNTERS: readonly Row[] = [
     'Log lines the standard output did not take.',
     (now) => now.log.droppedTotal,
   ],
+  ['config_reloads_total', 'Reloads that took effect.', (now) => now.config.reloadsTotal],
+  [
+    'config_reload_failures_total',
+    'Reloads after which the old config went on.',
+    (now) => now.config.reloadFailuresTotal,
+  ],
 ];
 
 const GAUGES: readonly Row[] = [
@@ -46,6 +52,16 @@ const GAUGES: readonly Row[] = [
     'amqp_blocked',
     '1 while the broker asks to stop publishing (connection.blocked).',
     (now) => now.amqp.blocked,
+  ],
+  [
+    'config_reload_failed',
+    '1 if the last reload failed: what runs is not what the file says.',
+    (now) => now.config.reloadFailed,
+  ],
+  [
+    'config_restart_keys',
+    'Changed keys that take a restart, at the last reload.',
+    (now) => now.config.restartKeys.length,
   ],
 ];
 

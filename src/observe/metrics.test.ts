@@ -52,6 +52,12 @@ class FakeSources implements SnapshotSources {
     pendingBytes: 77,
   });
   log = (): { droppedTotal: number } => ({ droppedTotal: 13 });
+  config = (): ReturnType<SnapshotSources['config']> => ({
+    reloadsTotal: 14,
+    reloadFailuresTotal: 15,
+    reloadFailed: true,
+    restartKeys: ['store.path'],
+  });
 }
 
 function create(sources: SnapshotSources = new FakeSources()): Metrics {

@@ -81,6 +81,20 @@ export interface LogSnapshot {
   readonly droppedTotal: number;
 }
 
+/** How the config came to be as it runs. */
+export interface ConfigSnapshot {
+  /** Reloads that took effect. */
+  readonly reloadsTotal: number;
+  /** Reloads after which the old config went on. */
+  readonly reloadFailuresTotal: number;
+  /** The last reload failed: what runs is not what the file says. */
+  readonly reloadFailed: boolean;
+  /** Why it failed, all faults. */
+  readonly reloadError?: string;
+  /** Keys that the last reload found changed and could not take over. */
+  readonly restartKeys: readonly string[];
+}
+
 /** Where the numbers come from. Called at a scrape or a look at the status, and must not wait or throw. */
 export interface SnapshotSources {
   lanes(): readonly LaneSnapshot[];
@@ -89,6 +103,7 @@ export interface SnapshotSources {
   mqtt(): MqttSnapshot;
   ingest(): IngestSnapshot;
   log(): LogSnapshot;
+  config(): ConfigSnapshot;
 }
 
 /** All of it, taken at once so that the numbers of one scrape fit together. */
@@ -99,6 +114,7 @@ export interface GatewaySnapshot {
   readonly mqtt: MqttSnapshot;
   readonly ingest: IngestSnapshot;
   readonly log: LogSnapshot;
+  readonly config: ConfigSnapshot;
 }
 
 /** Reads every source once. */
@@ -110,5 +126,6 @@ export function takeSnapshot(sources: SnapshotSources): GatewaySnapshot {
     mqtt: sources.mqtt(),
     ingest: sources.ingest(),
     log: sources.log(),
+    config: sources.config(),
   };
 }
