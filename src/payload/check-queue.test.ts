@@ -46,6 +46,7 @@ function startQueue(rules: readonly PayloadRule[]) {
 /** Loops for ever when the payload says so. */
 const LOOPS = 'n > 0 ? true : ($f := function($x) { $f($x + 1) }; $f(1))';
 /** Takes 2^n steps for n letters that an other one follows. */
+const CATASTROPHIC = `${'a'.repeat(50)}!`;
 const CATASTROPHE = { properties: { text: { type: 'string', pattern: '^(a+)+$' } } };
 
 test('messages come back in order, whatever becomes of them', async () => {
@@ -61,9 +62,17 @@ test('messages come back in order, whatever becomes of them', async () => {
   expect(queue.heldBytes).toBe(0);
 });
 
-test('an expression that loops for ever ends alone: those before and behind it go on', async () => {
+test('an expression that loops for ever ends by itself: the others of its batch do not notice', async () => {
   const { told, troubles, send } = startQueue([rule({ when: LOOPS })]);
   for (let n = 0; n < 20; n += 1) send({ n: n === 10 ? 0 : 1 });
+  await eventually(() => expect(told.length).toBe(20), PATIENCE);
+  expect(told).toEqual(told.map((_, n) => `${n} ${n === 10 ? 'payload_timeout' : 'passed'}`));
+  expect(troubles).toEqual([]);
+});
+
+test('an expression that is lost in a pattern ends alone: those before and behind it go on', async () => {
+  const { told, troubles, send } = startQueue([rule({ when: '$contains(text, /^(a+)+$/)' })]);
+  for (let n = 0; n < 20; n += 1) send({ text: n === 10 ? CATASTROPHIC : 'aaa' });
   await eventually(() => expect(told.length).toBe(20), PATIENCE);
   expect(told).toEqual(told.map((_, n) => `${n} ${n === 10 ? 'payload_timeout' : 'passed'}`));
   expect(troubles).toEqual(Array(2).fill('ended: it took too long')); // in the batch, and alone
@@ -71,7 +80,7 @@ test('an expression that loops for ever ends alone: those before and behind it g
 
 test('a catastrophic pattern ends alone', async () => {
   const { told, send } = startQueue([rule({ schema: CATASTROPHE })]);
-  for (let n = 0; n < 5; n += 1) send({ text: n === 2 ? `${'a'.repeat(50)}!` : 'aaa' });
+  for (let n = 0; n < 5; n += 1) send({ text: n === 2 ? CATASTROPHIC : 'aaa' });
   await eventually(() => expect(told.length).toBe(5), PATIENCE);
   expect(told).toEqual(['0 passed', '1 passed', '2 payload_timeout', '3 passed', '4 passed']);
 });

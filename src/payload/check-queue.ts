@@ -1,6 +1,6 @@
 import type { DeviceMessage } from '../shared/message.ts';
 import { CheckingProcess, type ProcessProgram } from './checking-process.ts';
-import type { CheckResult, CheckTask } from './protocol.ts';
+import { type CheckResult, type CheckTask, tookTooLong } from './protocol.ts';
 import type { PayloadRule } from './rule.ts';
 import { TimeLimit } from './time-limit.ts';
 
@@ -208,8 +208,7 @@ export class CheckQueue {
 }
 
 function tooLate({ timeoutMs }: Entry): CheckResult {
-  const detail = `took longer than ${timeoutMs} ms (payload.timeoutMs)`;
-  return { kind: 'failed', reason: 'payload_timeout', detail };
+  return { kind: 'failed', reason: 'payload_timeout', detail: tookTooLong(timeoutMs) };
 }
 
 function crashed(how: string): CheckResult {

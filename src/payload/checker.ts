@@ -3,11 +3,12 @@ import {
   compileExpression,
   compileSchema,
   type Expression,
+  OUT_OF_TIME,
   thrownText,
   type Validate,
 } from './compile.ts';
 import { isNestedDeeper } from './nesting.ts';
-import type { CheckFailure, CheckResult, CheckTask } from './protocol.ts';
+import { type CheckFailure, type CheckResult, type CheckTask, tookTooLong } from './protocol.ts';
 import type { PayloadRule } from './rule.ts';
 
 /** Levels of a payload; what works on it takes some stack for each. */
@@ -18,6 +19,8 @@ const MAX_DETAIL_LENGTH = 500;
 
 /** Fatal, so that bytes which are not UTF-8 fail instead of turning different values into the same text. */
 const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+const MICROSECONDS_PER_MS = 1000;
 
 const PASSED: CheckResult = { kind: 'passed' };
 const FILTERED: CheckResult = { kind: 'filtered' };
@@ -36,8 +39,9 @@ export class Checker {
     const parsed = parseTopicFilter(rule.filter);
     this.#captures = (topic) => (parsed.ok ? matchTopic(parsed.filter, topic) : undefined);
     this.#validate = rule.schema === undefined ? undefined : compileSchema(rule.schema);
-    this.#when = rule.when === undefined ? undefined : compileExpression(rule.when);
-    this.#transform = rule.transform === undefined ? undefined : compileExpression(rule.transform);
+    this.#when = rule.when === undefined ? undefined : compileExpression(rule.when, rule.timeoutMs);
+    this.#transform =
+      rule.transform === undefined ? undefined : compileExpression(rule.transform, rule.timeoutMs);
   }
 
   /** Never rejects. */
@@ -50,11 +54,11 @@ export class Checker {
     if (this.#when === undefined && this.#transform === undefined) return PASSED;
     const bindings = this.#bindings(task);
     if (this.#when !== undefined) {
-      const refusal = await decide(this.#when, value, bindings);
+      const refusal = await this.#decide(this.#when, value, bindings);
       if (refusal !== undefined) return refusal;
     }
     if (this.#transform === undefined) return PASSED;
-    return shape(this.#transform, value, bindings, this.#rule.maxBodyBytes);
+    return this.#shape(this.#transform, value, bindings);
   }
 
   #misfit(value: unknown): string | undefined {
@@ -63,6 +67,55 @@ export class Checker {
     } catch (error) {
       return `the schema cannot be applied: ${thrownText(error)}`;
     }
+  }
+
+  /** What stands against the message; undefined when it may pass. A field that is missing makes a comparison nothing. */
+  async #decide(
+    when: Expression,
+    value: unknown,
+    bindings: Bindings,
+  ): Promise<CheckResult | undefined> {
+    try {
+      const answer = await this.#evaluate(when, value, bindings);
+      if (answer === true) return undefined;
+      if (answer === false || answer === undefined) return FILTERED;
+      return failed('when_failed', 'gives neither true nor false');
+    } catch (error) {
+      return this.#failure('when_failed', error);
+    }
+  }
+
+  async #shape(transform: Expression, value: unknown, bindings: Bindings): Promise<CheckResult> {
+    try {
+      const result = await this.#evaluate(transform, value, bindings);
+      if (result === undefined) return FILTERED;
+      const body = bodyText(result);
+      const bytes = Buffer.byteLength(body);
+      if (bytes <= this.#rule.maxBodyBytes) return { kind: 'passed', body };
+      const limit = `the limit is ${this.#rule.maxBodyBytes} (mqtt.maxPayloadBytes)`;
+      return failed('transform_failed', `gives ${bytes} bytes; ${limit}`);
+    } catch (error) {
+      return this.#failure('transform_failed', error);
+    }
+  }
+
+  /** Time in which this process did not run, or by which the clock was set, does not count: it is tried again. */
+  async #evaluate(expression: Expression, value: unknown, bindings: Bindings): Promise<unknown> {
+    for (;;) {
+      const before = process.cpuUsage();
+      try {
+        return await expression.evaluate(value, bindings);
+      } catch (error) {
+        const { user, system } = process.cpuUsage(before);
+        const spentMs = (user + system) / MICROSECONDS_PER_MS;
+        if (!isOutOfTime(error) || spentMs >= this.#rule.timeoutMs / 2) throw error;
+      }
+    }
+  }
+
+  #failure(reason: 'when_failed' | 'transform_failed', error: unknown): CheckResult {
+    if (!isOutOfTime(error)) return failed(reason, thrownText(error));
+    return failed('payload_timeout', tookTooLong(this.#rule.timeoutMs));
   }
 
   #bindings(task: CheckTask): Record<string, unknown> {
@@ -98,39 +151,10 @@ function failed(reason: CheckFailure, detail: string): CheckResult {
   return { kind: 'failed', reason, detail: detail.slice(0, MAX_DETAIL_LENGTH) };
 }
 
-/** What stands against the message; undefined when it may pass. A field that is missing makes a comparison nothing. */
-async function decide(
-  when: Expression,
-  value: unknown,
-  bindings: Bindings,
-): Promise<CheckResult | undefined> {
-  try {
-    const answer: unknown = await when.evaluate(value, bindings);
-    if (answer === true) return undefined;
-    if (answer === false || answer === undefined) return FILTERED;
-    return failed('when_failed', 'gives neither true nor false');
-  } catch (error) {
-    return failed('when_failed', thrownText(error));
-  }
-}
-
-async function shape(
-  transform: Expression,
-  value: unknown,
-  bindings: Bindings,
-  maxBodyBytes: number,
-): Promise<CheckResult> {
-  try {
-    const result: unknown = await transform.evaluate(value, bindings);
-    if (result === undefined) return FILTERED;
-    const body = bodyText(result);
-    const bytes = Buffer.byteLength(body);
-    if (bytes <= maxBodyBytes) return { kind: 'passed', body };
-    const limit = `the limit is ${maxBodyBytes} (mqtt.maxPayloadBytes)`;
-    return failed('transform_failed', `gives ${bytes} bytes; ${limit}`);
-  } catch (error) {
-    return failed('transform_failed', thrownText(error));
-  }
+function isOutOfTime(error: unknown): boolean {
+  return (
+    typeof error === 'object' && error !== null && 'code' in error && error.code === OUT_OF_TIME
+  );
 }
 
 /** Text as it is, all else as JSON. Throws for what would arrive as something else than it was. */

@@ -11,6 +11,9 @@ const LIMITS = { stack: 10_000, sequence: 100_000 };
 /** Compiled JSONata; what it throws is an object with a message. */
 export type Expression = jsonata.Expression;
 
+/** `code` of what an expression throws that has run out of its time. */
+export const OUT_OF_TIME = 'D1012';
+
 /** Says what does not fit the schema; undefined when all does. */
 export type Validate = (payload: unknown) => string | undefined;
 
@@ -27,12 +30,13 @@ export class CompileFault extends Error {
 }
 
 /**
- * Compiles JSONata.
+ * Compiles JSONata. It throws {@link OUT_OF_TIME} after `timeoutMs` of the wall clock, unless it is inside a function
+ * of its own at that time, such as a regular expression.
  * @throws {CompileFault} with the position of what is wrong, in characters from 1.
  */
-export function compileExpression(text: string): Expression {
+export function compileExpression(text: string, timeoutMs: number): Expression {
   try {
-    return loadJsonata()(text, LIMITS);
+    return loadJsonata()(text, { ...LIMITS, timeout: timeoutMs });
   } catch (error) {
     const { position } = error as { readonly position?: number };
     const where = position === undefined ? '' : ` at character ${position}`;

@@ -42,10 +42,10 @@ function faultsOf(mapping: RuleSource): Omit<PayloadFault, 'mapping'>[] {
       if (schema !== undefined) compileSchema(schema);
     }),
     ...attempt(['when'], () => {
-      if (when !== undefined) compileExpression(when);
+      if (when !== undefined) compileExpression(when, 0);
     }),
     ...attempt(['transform'], () => {
-      if (transform !== undefined) compileExpression(transform);
+      if (transform !== undefined) compileExpression(transform, 0);
     }),
   ];
 }

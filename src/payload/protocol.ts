@@ -33,3 +33,8 @@ export type ToProcess =
 
 /** What the process tells: that it is ready, then results in the order of the tasks, in parts. */
 export type FromProcess = { readonly ready: true } | { readonly results: readonly CheckResult[] };
+
+/** Detail of `payload_timeout`. */
+export function tookTooLong(timeoutMs: number): string {
+  return `took longer than ${timeoutMs} ms (payload.timeoutMs)`;
+}
