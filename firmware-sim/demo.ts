@@ -83,7 +83,7 @@ async function goOn(): Promise<void> {
   live.start();
   view.say(
     `\nKept running until Ctrl-C; ${DEVICES} devices send ${RATE_PER_SECOND} messages/s. Try:\n` +
-      `  AMQP_URL=${amqpUrl} node examples/work-queue.mjs`,
+      `  AMQP_URL=${amqpUrl} node examples/work-queue/consumer.mjs`,
   );
   if (!interrupt.signal.aborted) await once(interrupt.signal, 'abort');
   await live.stop();

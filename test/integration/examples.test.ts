@@ -1,126 +1,99 @@
 import { randomUUID } from 'node:crypto';
-import { fileURLToPath } from 'node:url';
-import { type ConfirmChannel, connect } from 'amqplib';
+import type { ConfirmChannel } from 'amqplib';
 import { expect, onTestFinished, test } from 'vitest';
-import { exitOf, type ProcessExit, spawnOwned } from '../helpers/child-process.ts';
 import { eventually } from '../helpers/eventually.ts';
-import { sharedAmqpUrl } from '../helpers/shared-rabbit.ts';
+import {
+  brokerChannel,
+  EXAMPLE_LIMIT,
+  runConsumer,
+  startExampleGateway,
+} from '../helpers/example.ts';
+import { scrape } from '../helpers/scrape.ts';
 
-const LIMIT = { withinMs: 20_000 };
-
-interface Example {
-  readonly exited: Promise<ProcessExit>;
-  lines(): string[];
-  errors(): string;
-  kill(): void;
-}
-
-/** Runs an example; resolves when it consumes. */
-async function run(name: string, ...args: string[]): Promise<Example> {
-  const file = fileURLToPath(new URL(`../../examples/${name}`, import.meta.url));
-  const child = spawnOwned(process.execPath, [file, ...args], {
-    env: { PATH: process.env['PATH'], AMQP_URL: sharedAmqpUrl() },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let output = '';
-  let errors = '';
-  child.stdout?.on('data', (text) => {
-    output += text;
-  });
-  child.stderr?.on('data', (text) => {
-    errors += text;
-  });
-  onTestFinished(() => {
-    child.kill('SIGKILL');
-  });
-  await eventually(() => expect(errors).toContain('consuming'), LIMIT);
-  return {
-    exited: exitOf(child),
-    lines: () => output.split('\n').filter(Boolean),
-    errors: () => errors,
-    kill: () => child.kill('SIGKILL'),
-  };
-}
-
-/** An exchange of this test's own, to be declared by the examples. */
-async function broker(): Promise<{ exchange: string; queue: string; channel: ConfirmChannel }> {
-  const name = `examples-${randomUUID()}`;
-  const connection = await connect(sharedAmqpUrl());
-  const channel = await connection.createConfirmChannel();
-  onTestFinished(async () => {
-    await channel.deleteQueue(name);
-    await channel.deleteExchange(name);
-    await connection.close();
-  });
-  return { exchange: name, queue: name, channel };
-}
+const WORKER = 'work-queue/consumer.mjs';
+const SUBSCRIBER = 'fan-out/consumer.mjs';
+const TOPIC = 'devices/d7/telemetry/temp';
+/** Longer than any test. */
+const ENDLESS_MS = '3600000';
 
 /** A quorum queue counts behind time. */
 async function expectEmpty(channel: ConfirmChannel, queue: string): Promise<void> {
   await eventually(
     async () => expect(await channel.checkQueue(queue)).toMatchObject({ messageCount: 0 }),
-    LIMIT,
+    EXAMPLE_LIMIT,
   );
 }
 
-async function publish(channel: ConfirmChannel, exchange: string, texts: string[]): Promise<void> {
-  for (const text of texts) {
-    const options = {
-      persistent: true,
-      messageId: `id-${text}`,
-      headers: { 'x-mqtt-topic': 'a/b' },
-    };
-    channel.publish(exchange, 'a.b', Buffer.from(text), options);
-  }
-  await channel.waitForConfirms();
+function readings(lines: string[]): number[] {
+  return lines.map((line) => JSON.parse(line).reading);
 }
 
 test('copies of the work queue example share the messages, each done once', async () => {
-  const { exchange, queue, channel } = await broker();
-  const args = ['--exchange', exchange, '--queue', queue, '--binding', 'a.*', '--count', '3'];
-  const copies = [await run('work-queue.mjs', ...args), await run('work-queue.mjs', ...args)];
-  await publish(channel, exchange, ['1', '2', '3', '4', '5', '6']);
+  const gateway = await startExampleGateway('work-queue');
+  const copies = [
+    await runConsumer(WORKER, '--count', '3'),
+    await runConsumer(WORKER, '--count', '3'),
+  ];
+  for (let value = 1; value <= 6; value++) await gateway.publish(TOPIC, String(value));
   for (const copy of copies) expect(await copy.exited).toEqual({ code: 0, signal: null });
-  const readings = copies.flatMap((copy) => copy.lines().map((line) => JSON.parse(line).reading));
-  expect(readings.sort()).toEqual([1, 2, 3, 4, 5, 6]);
-  await expectEmpty(channel, queue);
+  expect(copies.flatMap((copy) => readings(copy.lines())).sort()).toEqual([1, 2, 3, 4, 5, 6]);
+  await expectEmpty(await brokerChannel(), 'telemetry-work');
+});
+
+test('what a killed worker has not finished goes to the other one', async () => {
+  const gateway = await startExampleGateway('work-queue');
+  const doomed = await runConsumer(WORKER, '--work', ENDLESS_MS);
+  await gateway.publish(TOPIC, '1');
+  const id = 'example/telemetry/1.1';
+  await eventually(() => expect(doomed.errors()).toContain(`working on ${id}`), EXAMPLE_LIMIT);
+  const other = await runConsumer(WORKER);
+  await gateway.publish(TOPIC, '2');
+  await gateway.publish(TOPIC, '3');
+  await eventually(() => expect(other.lines()).toHaveLength(1), EXAMPLE_LIMIT);
+  expect(readings(other.lines())).not.toContain(1);
+  await doomed.kill();
+  await eventually(() => expect(readings(other.lines()).sort()).toEqual([1, 2, 3]), EXAMPLE_LIMIT);
+  expect(other.errors()).toContain(`working on ${id}, not for the first time`);
+  expect(doomed.lines()).toEqual([]);
 });
 
 test('the work queue example keeps messages while no copy runs, and goes on behind bad JSON', async () => {
-  const { exchange, queue, channel } = await broker();
-  const args = ['--exchange', exchange, '--queue', queue];
-  const first = await run('work-queue.mjs', ...args);
-  first.kill();
-  await first.exited;
-  await publish(channel, exchange, ['1', 'no JSON', '2']);
-  const second = await run('work-queue.mjs', ...args, '--count', '3');
-  expect(await second.exited).toEqual({ code: 0, signal: null });
-  expect(second.lines()).toEqual([
-    '{"messageId":"id-1","reading":1}',
-    '{"messageId":"id-2","reading":2}',
-  ]);
-  expect(second.errors()).toContain('rejected id-no JSON');
-  await expectEmpty(channel, queue);
+  const gateway = await startExampleGateway('work-queue');
+  for (const text of ['1', 'no JSON', '2']) await gateway.publish(TOPIC, text);
+  const worker = await runConsumer(WORKER, '--count', '3');
+  expect(await worker.exited).toEqual({ code: 0, signal: null });
+  expect(readings(worker.lines())).toEqual([1, 2]);
+  expect(worker.errors()).toContain('rejected example/telemetry/1.2');
+  await expectEmpty(await brokerChannel(), 'telemetry-work');
 });
 
-test('each copy of the fan-out example gets all messages that its binding key matches', async () => {
-  const { exchange, channel } = await broker();
-  const all = await run('fan-out.mjs', '--exchange', exchange, '--count', '2');
-  const copy = await run('fan-out.mjs', '--exchange', exchange, '--count', '2');
-  const other = await run(
-    'fan-out.mjs',
-    '--exchange',
-    exchange,
-    '--binding',
-    'other',
-    '--count',
-    '1',
-  );
-  await publish(channel, exchange, ['1', '2']);
-  for (const { exited } of [all, copy]) expect(await exited).toEqual({ code: 0, signal: null });
-  expect(all.lines()).toEqual(['a/b 1', 'a/b 2']);
-  expect(copy.lines()).toEqual(all.lines());
-  channel.publish(exchange, 'other', Buffer.from('3'));
-  await other.exited;
-  expect(other.lines()).toEqual(['other 3']);
+test('the work queue example may be there before the gateway, with names of its own', async () => {
+  const name = `examples-${randomUUID()}`;
+  const channel = await brokerChannel();
+  onTestFinished(async () => {
+    await channel.deleteQueue(name);
+    await channel.deleteExchange(name);
+  });
+  const names = ['--exchange', name, '--queue', name, '--binding', 'a.*'];
+  const worker = await runConsumer(WORKER, ...names, '--count', '1');
+  channel.publish(name, 'b', Buffer.from('1'));
+  channel.publish(name, 'a.b', Buffer.from('2'), { messageId: 'id-2' });
+  expect(await worker.exited).toEqual({ code: 0, signal: null });
+  expect(worker.lines()).toEqual(['{"messageId":"id-2","reading":2}']);
+});
+
+test('each copy of the fan-out example gets every message, and a late one only what is new', async () => {
+  const gateway = await startExampleGateway('fan-out');
+  await gateway.publish(TOPIC, '1'); // to nobody
+  const early = await runConsumer(SUBSCRIBER);
+  await gateway.publish(TOPIC, '2');
+  const late = await runConsumer(SUBSCRIBER, '--count', '1');
+  await gateway.publish(TOPIC, '3');
+  expect(await late.exited).toEqual({ code: 0, signal: null });
+  expect(late.lines()).toEqual([`${TOPIC} 3`]);
+  await eventually(() => expect(early.lines()).toHaveLength(2), EXAMPLE_LIMIT);
+  expect(early.lines()).toEqual([`${TOPIC} 2`, `${TOPIC} 3`]);
+  const metrics = await scrape(gateway.adminPort);
+  expect(metrics.get('tidegate_lane_dropped_total{lane="live",reason="unroutable"}')).toBe(1);
+  expect(metrics.get('tidegate_lane_parked_messages{lane="live"}')).toBe(0);
 });

@@ -1,17 +1,15 @@
 // Pattern: fan-out. Each copy has a queue of its own and gets every message, from the moment it is up until
 // it goes: for dashboards, caches, live views. What must not be missed belongs in a work queue.
 //
-//   node examples/fan-out.mjs [--exchange telemetry] [--binding '#'] [--count N]
-//   The broker is AMQP_URL; EXCHANGE and BINDING_KEY set the others too. With '#' all messages come, with
-//   'site-a.*.temperature' those whose routing key has three words of which two are these.
+//   node examples/fan-out/consumer.mjs [--exchange live] [--count N]
+//   The broker is AMQP_URL; EXCHANGE sets the other too.
 import { parseArgs } from 'node:util';
 import { connect } from 'amqplib';
 
 const { env } = process;
 const { values } = parseArgs({
   options: {
-    exchange: { type: 'string', default: env.EXCHANGE ?? 'telemetry' },
-    binding: { type: 'string', default: env.BINDING_KEY ?? '#' },
+    exchange: { type: 'string', default: env.EXCHANGE ?? 'live' },
     count: { type: 'string', default: 'Infinity' }, // stop after so many messages
   },
 });
@@ -20,11 +18,11 @@ let left = Number(values.count);
 // A lost connection ends the process: let systemd or the like start it again.
 const connection = await connect(env.AMQP_URL ?? 'amqp://guest:guest@127.0.0.1:5672');
 const channel = await connection.createChannel();
-await channel.assertExchange(values.exchange, 'topic', { durable: true });
+await channel.assertExchange(values.exchange, 'fanout', { durable: true });
 // The broker names an exclusive queue, and removes it with this connection. The newest count for a live view:
 // a subscriber that cannot keep up loses the oldest instead of filling the broker.
 const { queue } = await channel.assertQueue('', { exclusive: true, maxLength: 10_000 });
-await channel.bindQueue(queue, values.exchange, values.binding);
+await channel.bindQueue(queue, values.exchange, ''); // a fanout exchange looks at no key
 
 await channel.prefetch(500);
 await channel.consume(queue, (message) => {

@@ -1,7 +1,10 @@
 // Pattern: work queue. Run as many copies as the work needs: each message goes to one of them, and back into
 // the queue if that one dies before it has acknowledged. Nothing is lost while no copy runs.
-//   node examples/work-queue.mjs [--exchange telemetry] [--queue telemetry-work] [--binding '#'] [--count N]
-//   The broker is AMQP_URL; EXCHANGE, QUEUE and BINDING_KEY set the others too.
+//   node examples/work-queue/consumer.mjs [--exchange telemetry] [--queue telemetry-work] [--binding '#']
+//                                         [--count N] [--work MS]
+//   The broker is AMQP_URL; EXCHANGE, QUEUE and BINDING_KEY set the others too. --work is how long the work of
+//   one message takes: with 60000, kill a copy in it and see another get the message.
+import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { connect } from 'amqplib';
 
@@ -12,6 +15,7 @@ const { values } = parseArgs({
     queue: { type: 'string', default: env.QUEUE ?? 'telemetry-work' },
     binding: { type: 'string', default: env.BINDING_KEY ?? '#' },
     count: { type: 'string', default: 'Infinity' }, // stop after so many messages
+    work: { type: 'string', default: '0' },
   },
 });
 let [started, finished] = [0, 0];
@@ -20,7 +24,7 @@ let [started, finished] = [0, 0];
 const connection = await connect(env.AMQP_URL ?? 'amqp://guest:guest@127.0.0.1:5672');
 const channel = await connection.createChannel();
 await channel.assertExchange(values.exchange, 'topic', { durable: true });
-// A quorum queue is on disk before RabbitMQ confirms a message to the gateway.
+// As in config.yaml, so that either side may come first. It must be the same there, or the second is refused (406).
 await channel.assertQueue(values.queue, { durable: true, arguments: { 'x-queue-type': 'quorum' } });
 await channel.bindQueue(values.queue, values.exchange, values.binding);
 await channel.prefetch(50); // at most so many unfinished here; the others are for the other copies
@@ -33,8 +37,13 @@ console.error(`consuming ${values.queue}`);
 async function handle(message) {
   const { messageId } = message.properties;
   try {
+    console.error(
+      `working on ${messageId}${message.fields.redelivered ? ', not for the first time' : ''}`,
+    );
+    const reading = JSON.parse(message.content);
     // The work. A message may come twice, with the same message-id: stored under it, twice does no harm.
-    console.log(JSON.stringify({ messageId, reading: JSON.parse(message.content) }));
+    await delay(Number(values.work));
+    console.log(JSON.stringify({ messageId, reading }));
     channel.ack(message); // only after the work: whatever happens before, the message is not lost
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error; // ends the process; the message goes back
