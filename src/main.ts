@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
+import { addCheckCommand } from './cli/check.ts';
 import { addExplainCommand } from './cli/explain.ts';
 import { keepMemorySmall } from './cli/memory.ts';
 import { addParkedCommand } from './cli/parked.ts';
@@ -20,6 +21,7 @@ program
     process.exit(await run(options));
   });
 
+addCheckCommand(program);
 addExplainCommand(program);
 addParkedCommand(program);
 
