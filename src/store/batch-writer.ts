@@ -19,15 +19,13 @@ export interface WriteTask {
 
 export interface WriterHooks {
   /**
-   * The database was opened again after a failure: positions must be read from it anew. Rejects when it
-   * cannot be written still.
+   * Opens the database, which is closed after a failure, and reads all positions from it anew. Rejects when it
+   * does not open, lacks anything that was told to be written, or cannot be written still: it is tried again.
    */
-  reopened(): Promise<void>;
-  /** The database is closed after a failure, and may be mended before it is opened again. */
-  closed(): Promise<void>;
+  reopen(): Promise<void>;
   /** A batch is on disk, and all of it was told. */
   batchWritten(): void;
-  /** May add what is cheap to write in passing (low-water marks). */
+  /** May add what is cheap to write in passing (low-water marks, its serial). */
   addInPassing(batch: Batch): void;
   onTrouble(error: unknown): void;
   onRecovered(): void;
@@ -158,20 +156,11 @@ export class BatchWriter {
     throw new GatewayError('STORE_FULL', 'The disk has less free space than store.reserveBytes.');
   }
 
-  /** @throws when the database does not open; the caller tries again. */
+  /** @throws when the database cannot be used; the caller tries again. */
   async #reopen(): Promise<void> {
     await this.#db.close();
     this.reopensTotal += 1;
-    await this.#hooks.closed();
-    try {
-      await this.#db.open();
-    } catch (error) {
-      await this.#room.releaseBallast();
-      await this.#db.open().catch(() => {
-        throw error;
-      });
-    }
-    await this.#hooks.reopened();
+    await this.#hooks.reopen();
     this.#damaged = false;
   }
 

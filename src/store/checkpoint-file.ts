@@ -1,5 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
+import { encodeU48 } from './keys.ts';
 
 /** Where one lane stood. */
 export interface LaneWitness {
@@ -17,21 +18,25 @@ export interface LaneWitness {
 /** What the second witness says about the store. */
 export interface Witness {
   readonly epoch: number;
+  /** Of the last batch that is on disk; 0 when it is not known. */
+  readonly serial: number;
   readonly lanes: readonly LaneWitness[];
 }
 
 /**
- * Two copies, each: u32 crc32 of the rest, u32 length of the rest, u48 generation, u32 epoch, u16 count, lanes.
+ * Two copies, each: u32 crc32 of the rest, u32 length of the rest, u48 generation, u32 epoch, u16 count, lanes,
+ * u48 serial.
  * They are written in turn, so that a torn write leaves the other; the higher generation counts.
  */
 const COPY_BYTES = 1024 * 1024;
 const HEAD_BYTES = 8;
 const FIXED_BYTES = 12;
+const SERIAL_BYTES = 6;
 const LANE_FIXED_BYTES = 2 + 6 + 6 + 4 + 6 + 4 + 2;
 
 /** One copy, to be written at `copyPosition(generation)`. */
-export function encodeWitness(generation: number, { epoch, lanes }: Witness): Buffer {
-  const bodies = lanes.map(encodeLane);
+export function encodeWitness(generation: number, { epoch, serial, lanes }: Witness): Buffer {
+  const bodies = [...lanes.map(encodeLane), encodeU48(serial)];
   const bytes = bodies.reduce((sum, body) => sum + body.length, FIXED_BYTES);
   const head = Buffer.allocUnsafe(HEAD_BYTES + FIXED_BYTES);
   head.writeUInt32BE(bytes, 4);
@@ -111,5 +116,7 @@ function decodeBody(copy: Buffer): Witness {
     });
     at += LANE_FIXED_BYTES + nameBytes;
   }
-  return { epoch: copy.readUInt32BE(14), lanes };
+  // Earlier versions wrote none.
+  const serial = copy.length >= at + SERIAL_BYTES ? copy.readUIntBE(at, SERIAL_BYTES) : 0;
+  return { epoch: copy.readUInt32BE(14), serial, lanes };
 }

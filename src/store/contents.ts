@@ -13,6 +13,7 @@ import {
   RECORD_RANGE,
   recordKey,
   recordsEnd,
+  SERIAL_KEY,
 } from './keys.ts';
 import type { Identity } from './lane-reader.ts';
 import { decodeRecord, isReleased } from './record.ts';
@@ -33,6 +34,8 @@ export interface Positions {
 export interface Contents {
   /** The highest epoch anything in it has; 0 when it is new. */
   readonly epoch: number;
+  /** Of the newest batch in it; 0 when there is none. */
+  readonly serial: number;
   readonly laneNumbers: ReadonlyMap<string, number>;
   /** Highest lane number in use, also by records whose lane has no name any more. */
   readonly maxLaneNumber: number;
@@ -43,7 +46,7 @@ const LOOK_BACK_COUNT = 200;
 
 export async function readPositions(db: Db, number: number): Promise<Positions> {
   const key = markKey(number);
-  const mark = unseal(key, await db.get(key));
+  const mark = await readSealed(db, key);
   const range = { gte: recordKey(number, 0), lt: recordsEnd(number) };
   const [first] = await db.keys({ ...range, limit: 1 }).all();
   let endOffset = 0;
@@ -73,6 +76,15 @@ export async function readPositions(db: Db, number: number): Promise<Positions> 
   };
 }
 
+/**
+ * A sealed value; undefined when it is damaged or there is none. Not by `get`: after a repair that may find an
+ * older value in a table with a higher number, while an iterator goes by the age of the entries.
+ */
+export async function readSealed(db: Db, key: Buffer): Promise<Buffer | undefined> {
+  const [value] = await db.values({ gte: key, lte: key, limit: 1 }).all();
+  return unseal(key, value);
+}
+
 /** @throws when the database cannot be read. */
 export async function readContents(db: Db): Promise<Contents> {
   const laneNumbers = new Map<string, number>();
@@ -85,14 +97,20 @@ export async function readContents(db: Db): Promise<Contents> {
     const [last] = await db.keys({ ...range, limit: 1, reverse: true }).all();
     if (last !== undefined) numbers.add(laneOf(last));
   }
-  let epoch = unseal(EPOCH_KEY, await db.get(EPOCH_KEY))?.readUInt32BE(0) ?? 0;
+  const serial = await readSealed(db, SERIAL_KEY);
+  let epoch = (await readSealed(db, EPOCH_KEY))?.readUInt32BE(0) ?? 0;
   for (const number of numbers) {
     const { last } = await readPositions(db, number);
     const [parked] = await db.keys({ ...parkedRange(number), limit: 1, reverse: true }).all();
     const parkedEpoch = parked === undefined ? 0 : identityOf(parked).epoch;
     epoch = Math.max(epoch, last?.epoch ?? 0, parkedEpoch);
   }
-  return { epoch, laneNumbers, maxLaneNumber: Math.max(0, ...numbers) };
+  return {
+    epoch,
+    serial: serial === undefined ? 0 : decodeU48(serial),
+    laneNumbers,
+    maxLaneNumber: Math.max(0, ...numbers),
+  };
 }
 
 function identityIn(key: Buffer, value: Buffer): Identity | undefined {

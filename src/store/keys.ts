@@ -5,6 +5,7 @@
  *   01                                   format version   → u8
  *   02                                   epoch            → u32, sealed
  *   03                                   how runs ended that were not told of yet, with the last seqs of the clean ones
+ *   04                                   serial of the last batch → u48, sealed
  *   10  lane name (UTF-8)                lane number      → u16, sealed
  *   20  lane u16                         low-water mark   → u48, sealed
  *   30  lane u16  offset u48             record
@@ -25,6 +26,7 @@ const PACKET_ID = 0x60;
 export const FORMAT_KEY: Buffer = Buffer.from([0x01]);
 export const EPOCH_KEY: Buffer = Buffer.from([0x02]);
 export const CLEAN_END_KEY: Buffer = Buffer.from([0x03]);
+export const SERIAL_KEY: Buffer = Buffer.from([0x04]);
 
 /** Six bytes count 2.8e14 messages, thousands of years at full speed, and fit a double exactly. */
 const U48_BYTES = 6;

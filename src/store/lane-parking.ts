@@ -51,13 +51,19 @@ export class LaneParking {
     this.#parts = parts;
   }
 
-  /** Counts the notes of released messages, which say whether tidying has anything to do. */
-  async load(): Promise<void> {
+  /**
+   * Counts what is parked, and the notes of released messages, which say whether tidying has anything to do.
+   * Resolves with how many parked messages are gone since they were counted last.
+   */
+  async load(): Promise<number> {
     const { db, number } = this.#parts;
     this.#released = await countKeys(db, releasedRange(number));
-    // Once: later, removals that are only on their way are taken off already.
-    if (!this.#isCounted) this.count = await countKeys(db, parkedRange(number));
+    const found = await countKeys(db, parkedRange(number));
+    // There may be more than is counted: removals that are only on their way are taken off already.
+    const missing = this.#isCounted ? Math.max(0, this.count - found) : 0;
+    this.count = this.#isCounted ? this.count - missing : found;
     this.#isCounted = true;
+    return missing;
   }
 
   park(message: LaneMessage, note: ParkNote): Promise<void> {

@@ -33,7 +33,7 @@ interface Stretch {
 export interface LaneReaderParts {
   readonly db: Db;
   readonly number: number;
-  /** An iterator failed, as it does on a damaged table. True: the database is being mended, read again later. */
+  /** A read failed, as it does on a damaged table. True: the database is being opened again or mended, read again later. */
   readonly onFailure: (error: unknown) => boolean;
   /** Something is about to be given up. */
   readonly beforeLoss: () => Promise<void>;
@@ -169,7 +169,8 @@ export class LaneReader {
     for (let offset = from; offset < to; offset += 1) {
       const key = recordKey(number, offset);
       const value = await db.get(key).catch((error: unknown) => {
-        if (db.status !== 'open') throw error; // nothing is known then: the lane asks again
+        // Nothing is known yet: the lane asks again.
+        if (db.status !== 'open' || this.#parts.onFailure(error)) throw error;
         this.#fault = errorText(error);
         return undefined;
       });

@@ -50,6 +50,8 @@ export class LevelLaneLog implements LaneLog {
   #clearedSinceCompaction = 0;
   #isLoaded = false;
   #checkpointedMark = 0;
+  /** Behind the last record that is on disk; below `endOffset` when records at the end are lost. */
+  #durableEnd = 0;
   #last: Identity | undefined;
   lowWaterMark = 0;
   endOffset = 0;
@@ -87,8 +89,9 @@ export class LevelLaneLog implements LaneLog {
       witness?.endOffset ?? 0,
     );
     this.#nextAssigned = this.endOffset;
+    this.#durableEnd = Math.max(endOffset, mark ?? 0);
     await this.#reader.endRead();
-    await this.#parking.load();
+    this.#tellParkedLost(await this.#parking.load());
     if (this.#isLoaded) return;
     this.#isLoaded = true;
     this.#last = last;
@@ -99,6 +102,10 @@ export class LevelLaneLog implements LaneLog {
   /** What the checkpoint has to say about it. */
   witness(): LaneWitness {
     this.#checkpointedMark = this.lowWaterMark;
+    return this.#stand();
+  }
+
+  #stand(): LaneWitness {
     return {
       name: this.name,
       number: this.#parts.number,
@@ -110,13 +117,21 @@ export class LevelLaneLog implements LaneLog {
     };
   }
 
+  /** What is known to be on disk, and must be there after a reopening. */
+  durable(): LaneWitness {
+    return { ...this.#stand(), endOffset: this.#durableEnd };
+  }
+
   #compare(witness: LaneWitness): void {
     const { lastEpoch: epoch, lastSeq: seq, endOffset } = witness;
     if (seq > 0) this.#reader.knownLast = { epoch, seq, endOffset };
     const isNewer =
       epoch > (this.#last?.epoch ?? 0) || (epoch === this.#last?.epoch && seq > this.#last.seq);
     if (isNewer && seq > 0) this.#last = { epoch, seq };
-    const count = witness.parked - this.#parking.count;
+    this.#tellParkedLost(witness.parked - this.#parking.count);
+  }
+
+  #tellParkedLost(count: number): void {
     if (count <= 0) return;
     const detail = 'parked messages are missing';
     this.#parts.onFinding({ kind: 'parked-lost', lane: this.name, count, detail });
@@ -143,6 +158,7 @@ export class LevelLaneLog implements LaneLog {
         },
         written: () => {
           this.endOffset = offset + 1;
+          this.#durableEnd = offset + 1;
           if (also === undefined) this.#last = { epoch: message.epoch, seq: message.seq };
           resolve(offset);
         },

@@ -15,10 +15,9 @@ import type { StoreFinding } from './finding.ts';
 import { CLEAN_END_KEY, laneNameKey, parkedRange } from './keys.ts';
 import { LevelLaneLog } from './level-lane-log.ts';
 import { Mending } from './mending.ts';
-import { isCorruption, openDatabase, unusableError } from './open.ts';
+import { isCorruption, unusableError } from './open-faults.ts';
 import { LevelPacketIds } from './packet-ids.ts';
-import { beginRun, checkFormat, encodeLaneNumber, proveWritable } from './run-start.ts';
-import { Safekeeping } from './safekeeping.ts';
+import { addSerial, beginRun, checkFormat, encodeLaneNumber, writeHead } from './run-start.ts';
 import { seal } from './sealed.ts';
 import { countKeys } from './witness-check.ts';
 
@@ -55,13 +54,13 @@ export class LevelStore implements MessageStore {
   readonly #room: DiskRoom;
   readonly #writer: BatchWriter;
   readonly #lanes = new Map<string, LevelLaneLog>();
-  readonly #safekeeping: Safekeeping;
   readonly #checkpoint: Checkpoint;
   readonly #mending: Mending;
   #witness: Witness | undefined;
   #laneNumbers = new Map<string, number>();
   #maxLaneNumber = 0;
-  #hasToldLoss = false;
+  /** Of the last batch that is on disk. */
+  #serial = 0;
   readonly #stopping = new AbortController();
   #tidying: Promise<void> | undefined;
   #isOpen = false;
@@ -80,21 +79,25 @@ export class LevelStore implements MessageStore {
     this.#events = events;
     this.#db = createDatabase(join(config.path, 'db'));
     this.#room = new DiskRoom(config.path, config.reserveBytes, config.ballastBytes);
-    this.#safekeeping = new Safekeeping(config.path, this.#db.location);
-    this.#mending = new Mending(this.#db, this.#safekeeping, (found) => events.onFinding(found));
+    this.#mending = new Mending({
+      db: this.#db,
+      room: this.#room,
+      path: config.path,
+      onFinding: (found) => events.onFinding(found),
+    });
     this.#checkpoint = new Checkpoint(config.path, {
       witness: () => this.#testify(),
       onFailed: (detail) => events.onFinding({ kind: 'checkpoint-failed', detail }),
     });
     this.#writer = new BatchWriter(this.#db, this.#room, {
-      closed: () => this.#mending.mend(),
-      batchWritten: () => this.#checkpoint.touch(),
-      reopened: async () => {
-        for (const lane of this.#lanes.values()) await lane.load();
-        await proveWritable(this.#db);
+      reopen: () => this.#reopen(),
+      batchWritten: () => {
+        this.#serial += 1;
+        this.#checkpoint.touch();
       },
       addInPassing: (batch) => {
         for (const lane of this.#lanes.values()) lane.addMark(batch);
+        addSerial(batch, this.#serial + 1);
       },
       onTrouble: (error) => events.onTrouble(error),
       onRecovered: () => events.onRecovered(),
@@ -119,7 +122,7 @@ export class LevelStore implements MessageStore {
    */
   async open(): Promise<void> {
     this.#witness = await this.#checkpoint.read();
-    const contents = await this.#openDatabase();
+    const { contents } = await this.#mending.start(this.#witness);
     try {
       await this.#beginRun(contents);
     } catch (error) {
@@ -147,7 +150,7 @@ export class LevelStore implements MessageStore {
       witness: this.#witness?.lanes.find((lane) => lane.name === name),
       checkpoint: this.#checkpoint,
       onReadFailure: (error) => this.#readFailed(error),
-      beforeLoss: () => this.#beforeLoss(),
+      beforeLoss: () => this.#mending.beforeLoss(),
     });
     await log.load();
     this.#lanes.set(name, log);
@@ -206,25 +209,16 @@ export class LevelStore implements MessageStore {
       await this.#db.put(CLEAN_END_KEY, value, { sync: true }).catch(() => undefined);
     }
     await this.#db.close();
+    await this.#mending.atWork();
     await this.#checkpoint.close();
     await rm(join(this.#config.path, 'owner'), { force: true });
-  }
-
-  #openDatabase(): Promise<Contents> {
-    return openDatabase({
-      db: this.#db,
-      room: this.#room,
-      path: this.#config.path,
-      safekeeping: this.#safekeeping,
-      witness: this.#witness,
-      onFinding: (finding) => this.#events.onFinding(finding),
-    });
   }
 
   async #beginRun(contents: Contents): Promise<void> {
     await checkFormat(this.#db, this.#config.path);
     const run = await beginRun(this.#db, contents, this.#witness);
     this.epoch = run.epoch;
+    this.#serial = run.serial;
     this.previousRuns = run.previousRuns;
     this.#laneNumbers = run.laneNumbers;
     this.#maxLaneNumber = run.maxLaneNumber;
@@ -237,7 +231,7 @@ export class LevelStore implements MessageStore {
   /** There was room to open, not to write: the ballast's room is for this. */
   async #beginRunOnFullDisk(): Promise<void> {
     await this.#room.releaseBallast();
-    const contents = await this.#openDatabase();
+    const { contents } = await this.#mending.start(this.#witness);
     try {
       await this.#beginRun(contents);
     } catch (error) {
@@ -250,7 +244,17 @@ export class LevelStore implements MessageStore {
   #testify(): Witness {
     const idle = (this.#witness?.lanes ?? []).filter(({ name }) => !this.#lanes.has(name));
     const lanes = [...this.#lanes.values()].map((lane) => lane.witness());
-    return { epoch: this.epoch, lanes: [...idle, ...lanes] };
+    return { epoch: this.epoch, serial: this.#serial, lanes: [...idle, ...lanes] };
+  }
+
+  /** What the memory knows to be on disk must be there, or the database is not the one that was closed. */
+  async #reopen(): Promise<void> {
+    const lanes = [...this.#lanes.values()].map((lane) => lane.durable());
+    await this.#mending.again({ epoch: this.epoch, serial: this.#serial, lanes });
+    for (const lane of this.#lanes.values()) await lane.load();
+    const { epoch, previousRuns } = this;
+    const [serial, laneNumbers] = [this.#serial, this.#laneNumbers];
+    await writeHead(this.#db, { epoch, serial, previousRuns, laneNumbers });
   }
 
   /** True when reading can be tried again later: the database is being opened again, mended if need be. */
@@ -259,14 +263,6 @@ export class LevelStore implements MessageStore {
     if (!this.#mending.request(error)) return false;
     this.#writer.distrust(error);
     return true;
-  }
-
-  /** Records are about to be given up: the files they may be in are kept. */
-  async #beforeLoss(): Promise<void> {
-    const path = await this.#safekeeping.quarantine().catch(() => undefined);
-    if (this.#hasToldLoss || path === undefined) return;
-    this.#hasToldLoss = true;
-    this.#events.onFinding({ kind: 'quarantined', detail: 'stored messages are lost', path });
   }
 
   async #measure(): Promise<void> {
@@ -305,6 +301,7 @@ export class LevelStore implements MessageStore {
         await lane.tidy(isDrained || isNearlyFull);
         if (isDrained || isNearlyFull) await lane.giveSpaceBack();
       }
+      await this.#mending.atWork();
       await this.#room.keepBallast();
       await this.#measure();
     } catch (error) {

@@ -1,17 +1,25 @@
 import type { PreviousRun } from '../delivery/ports.ts';
 import { GatewayError } from '../shared/errors.ts';
-import type { Db } from './batch-writer.ts';
+import type { Batch, Db } from './batch-writer.ts';
 import type { Witness } from './checkpoint-file.ts';
 import { encodeRunEnds, untoldRuns } from './clean-end.ts';
-import type { Contents } from './contents.ts';
-import { CLEAN_END_KEY, EPOCH_KEY, FORMAT_KEY, laneNameKey } from './keys.ts';
-import { seal, unseal } from './sealed.ts';
+import { type Contents, readSealed } from './contents.ts';
+import {
+  CLEAN_END_KEY,
+  EPOCH_KEY,
+  encodeU48,
+  FORMAT_KEY,
+  laneNameKey,
+  SERIAL_KEY,
+} from './keys.ts';
+import { seal } from './sealed.ts';
 
 const FORMAT_VERSION = 1;
 const FORMAT: Buffer = seal(FORMAT_KEY, Buffer.from([FORMAT_VERSION]));
 
 export interface RunStart {
   readonly epoch: number;
+  readonly serial: number;
   /** The runs before that were not told of yet, oldest first. */
   readonly previousRuns: readonly PreviousRun[];
   readonly laneNumbers: Map<string, number>;
@@ -20,7 +28,7 @@ export interface RunStart {
 
 /** @throws {GatewayError} STORE_FORMAT_UNKNOWN. A damaged format is no format. */
 export async function checkFormat(db: Db, path: string): Promise<void> {
-  const format = unseal(FORMAT_KEY, await db.get(FORMAT_KEY))?.[0] ?? FORMAT_VERSION;
+  const format = (await readSealed(db, FORMAT_KEY))?.[0] ?? FORMAT_VERSION;
   if (format === FORMAT_VERSION) return;
   throw new GatewayError(
     'STORE_FORMAT_UNKNOWN',
@@ -36,28 +44,46 @@ export async function beginRun(
 ): Promise<RunStart> {
   const lastEpoch = Math.max(contents.epoch, witness?.epoch ?? 0);
   const epoch = lastEpoch + 1;
+  const serial = Math.max(contents.serial, witness?.serial ?? 0) + 1;
   const laneNumbers = new Map(contents.laneNumbers);
   for (const { name, number } of witness?.lanes ?? []) laneNumbers.set(name, number);
-  const ends = unseal(CLEAN_END_KEY, await db.get(CLEAN_END_KEY));
+  const ends = await readSealed(db, CLEAN_END_KEY);
   const previousRuns = lastEpoch === 0 ? [] : untoldRuns(lastEpoch, ends);
-  const batch = db.batch().put(FORMAT_KEY, FORMAT);
-  batch.put(CLEAN_END_KEY, seal(CLEAN_END_KEY, encodeRunEnds(previousRuns)));
-  for (const [name, number] of laneNumbers)
-    batch.put(laneNameKey(name), encodeLaneNumber(name, number));
-  const value = Buffer.allocUnsafe(4);
-  value.writeUInt32BE(epoch, 0);
-  await batch.put(EPOCH_KEY, seal(EPOCH_KEY, value)).write({ sync: true });
+  await writeHead(db, { epoch, serial, previousRuns, laneNumbers });
   return {
     epoch,
+    serial,
     previousRuns,
     laneNumbers,
     maxLaneNumber: Math.max(contents.maxLaneNumber, 0, ...laneNumbers.values()),
   };
 }
 
-/** A write that shows whether the database can be written. */
-export async function proveWritable(db: Db): Promise<void> {
-  await db.batch().put(FORMAT_KEY, FORMAT).write({ sync: true });
+/** What the database says of the run that uses it. */
+export interface Head {
+  readonly epoch: number;
+  /** Number of the last batch. Whoever finds less in the database has lost a log. */
+  readonly serial: number;
+  readonly previousRuns: readonly PreviousRun[];
+  readonly laneNumbers: ReadonlyMap<string, number>;
+}
+
+/** Durable when it resolves. It also shows that the database can be written. */
+export async function writeHead(db: Db, head: Head): Promise<void> {
+  const { epoch, serial, previousRuns, laneNumbers } = head;
+  const batch = db.batch().put(FORMAT_KEY, FORMAT);
+  batch.put(CLEAN_END_KEY, seal(CLEAN_END_KEY, encodeRunEnds(previousRuns)));
+  for (const [name, number] of laneNumbers)
+    batch.put(laneNameKey(name), encodeLaneNumber(name, number));
+  const value = Buffer.allocUnsafe(4);
+  value.writeUInt32BE(epoch, 0);
+  addSerial(batch, serial);
+  await batch.put(EPOCH_KEY, seal(EPOCH_KEY, value)).write({ sync: true });
+}
+
+/** Every batch of messages says its number. */
+export function addSerial(batch: Batch, serial: number): void {
+  batch.put(SERIAL_KEY, seal(SERIAL_KEY, encodeU48(serial)));
 }
 
 export function encodeLaneNumber(name: string, number: number): Buffer {

@@ -8,7 +8,7 @@ const COUNT_AT_ONCE = 5_000;
 
 /** True when the database has all that the checkpoint says it had. */
 export async function agrees(db: Db, contents: Contents, witness: Witness): Promise<boolean> {
-  if (contents.epoch < witness.epoch) return false;
+  if (contents.epoch < witness.epoch || contents.serial < witness.serial) return false;
   for (const lane of witness.lanes) if (!(await hasAll(db, contents, lane))) return false;
   return true;
 }
@@ -17,8 +17,9 @@ export async function agrees(db: Db, contents: Contents, witness: Witness): Prom
 export async function isComplete(db: Db, contents: Contents, witness: Witness): Promise<boolean> {
   for (const number of contents.laneNumbers.values()) {
     const { mark, firstOffset, endOffset } = await readPositions(db, number);
-    const settled = witness.lanes.find((lane) => lane.number === number)?.lowWaterMark ?? 0;
-    const from = Math.max(mark ?? firstOffset ?? 0, settled);
+    const settled = witness.lanes.find((lane) => lane.number === number)?.lowWaterMark;
+    // Only without both it must be believed that the first record there is was the first.
+    const from = Math.max(mark ?? settled ?? firstOffset ?? 0, settled ?? 0);
     const range = { gte: recordKey(number, from), lt: recordKey(number, endOffset) };
     if (from < endOffset && (await countKeys(db, range)) < endOffset - from) return false;
   }

@@ -38,13 +38,34 @@ const SWEEPS: readonly Sweep[] = [
   { syscall: 'unlink', error: 'EIO', calls: upTo(2), inReopening: true },
 ];
 
-/** All 200 points, in an order that mixes them: neighbours fail different calls. */
+/**
+ * Reading while LevelDB opens again: it passes over a log that it cannot open or read, and deletes it. Tables are
+ * mapped into memory, or read by position on small machines.
+ */
+const READ_SWEEPS: readonly Sweep[] = [
+  { syscall: 'openat', error: 'EIO', calls: upTo(24), inReopening: true },
+  { syscall: 'read', error: 'EIO', calls: upTo(24), inReopening: true },
+  { syscall: 'mmap', error: 'EIO', calls: upTo(4), inReopening: true },
+  { syscall: 'mmap', error: 'EIO', calls: upTo(4) },
+];
+
+/** All 200 points of writing, in an order that mixes them: neighbours fail different calls. */
 export function allFaultPoints(): FaultPoint[] {
-  return SWEEPS.flatMap((sweep) =>
-    sweep.calls.flatMap((call, index) =>
-      [false, true].map((isLasting) => ({ rank: index, point: pointOf(sweep, call, isLasting) })),
-    ),
-  )
+  return pointsOf(SWEEPS);
+}
+
+/** All points of reading, mixed in the same way. */
+export function readFaultPoints(): FaultPoint[] {
+  return pointsOf(READ_SWEEPS);
+}
+
+function pointsOf(sweeps: readonly Sweep[]): FaultPoint[] {
+  return sweeps
+    .flatMap((sweep) =>
+      sweep.calls.flatMap((call, index) =>
+        [false, true].map((isLasting) => ({ rank: index, point: pointOf(sweep, call, isLasting) })),
+      ),
+    )
     .sort((one, other) => one.rank - other.rank)
     .map(({ point }) => point);
 }

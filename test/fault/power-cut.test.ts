@@ -14,6 +14,8 @@ import { tempDir } from '../helpers/temp-dir.ts';
 import { type Recording, record } from './power-cut-recording.ts';
 
 const CUTS = scale('power-cuts', { short: 20, long: 200 });
+/** The first start makes few calls. */
+const FIRST_START_CUTS = scale('first-start-cuts', { short: 5, long: 30 });
 const MODES = ['adaptive', 'disk-first'] as const;
 /** Enough for LevelDB to make tables while it runs, which it does every 4 MiB. */
 const MESSAGES = 1_500;
@@ -33,6 +35,7 @@ test.for(MODES)(
     const cutter = new PowerCutter(recording, new Random(SEED));
     const count = Math.ceil(CUTS / MODES.length);
     for (let cut = 0; cut < count; cut++) await cutter.cut();
+    for (let cut = 0; cut < FIRST_START_CUTS; cut++) await cutter.cutFirstStart();
     const verdict = recording.ledger.verdict();
     const failures = [
       ...early.map((puback) => `early PUBACK: ${JSON.stringify(puback)}`),
@@ -47,7 +50,7 @@ test.for(MODES)(
       title: 'Power cuts at random system calls, and the order of write, sync, confirm and PUBACK',
       rows: [
         {
-          name: `${count} cuts, ${mode}`,
+          name: `${count} cuts, ${FIRST_START_CUTS} in the first start, ${mode}`,
           verdict,
           failures: failures.slice(0, SHOWN),
           extras: {
@@ -91,10 +94,11 @@ class PowerCutter {
   readonly #random: Random;
   readonly #storeCalls: readonly SystemCall[];
   /**
-   * Lines at which to cut: at any call, at what is not a write, and right behind a PUBACK. Not before the first
-   * PUBLISH: a store that was never used holds nothing that could be lost.
+   * Lines at which to cut: at any call, at what is not a write, right behind a PUBACK, and before the first PUBLISH:
+   * a store that was never used holds nothing that could be lost, but must open.
    */
   readonly #lines: readonly (readonly number[])[];
+  readonly #firstStart: readonly number[];
   readonly failures: string[] = [];
   acknowledged = 0;
   lost = 0;
@@ -113,10 +117,21 @@ class PowerCutter {
       rare.flatMap(({ startLine, endLine }) => [startLine, startLine + 1, endLine + 1]),
       recording.evidence.map(({ pubackLine }) => pubackLine + 1),
     ].map((lines) => lines.filter((line) => line > firstLine));
+    this.#firstStart = this.#storeCalls
+      .map(({ startLine }) => startLine + 1)
+      .filter((line) => line <= firstLine);
   }
 
   async cut(): Promise<void> {
-    const cutLine = this.#pick(this.#pick(this.#lines));
+    await this.#cutAt(this.#pick(this.#pick(this.#lines)));
+  }
+
+  /** Cuts in the first start, before the first PUBLISH: all is there that is needed to start again. */
+  async cutFirstStart(): Promise<void> {
+    await this.#cutAt(this.#pick(this.#firstStart));
+  }
+
+  async #cutAt(cutLine: number): Promise<void> {
     const into = await tempDir('cut');
     const { storeDir } = this.#recording;
     const calls = this.#storeCalls;
