@@ -5,6 +5,7 @@ import { addExplainCommand } from './cli/explain.ts';
 import { keepMemorySmall } from './cli/memory.ts';
 import { addParkedCommand } from './cli/parked.ts';
 import { run } from './cli/run.ts';
+import { addTestCommand } from './cli/test-cases.ts';
 import { VERSION } from './cli/version.ts';
 
 keepMemorySmall();
@@ -24,5 +25,6 @@ program
 addCheckCommand(program);
 addExplainCommand(program);
 addParkedCommand(program);
+addTestCommand(program);
 
 await program.parseAsync();
