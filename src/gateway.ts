@@ -147,6 +147,7 @@ export class Gateway {
       onUnroutable: 'park',
       onReject: 'retry',
     } as const;
+    await this.#store.lane(GAP_LANE, { freesRoom: true }); // on a full disk nothing could be given up
     const gapLane = await this.#lanes.create(spec, { limits: {}, whenFull: 'block' }, () => 0);
     this.#gapLane = gapLane.lane;
     this.#gaps.previousRuns(this.#store).catch(() => undefined); // closed again at once

@@ -129,3 +129,23 @@ test('what a blocking broker holds up does not keep in the log what is given up 
   await harness.advance(0);
   expect(harness.lane.backlogMessages).toBe(0);
 });
+
+test('behind a message whose parking waits for the disk only some windows go out, and all when it is done', async () => {
+  const harness = new LaneHarness({ maxMessages: 2 });
+  await harness.accept(40);
+  await harness.durable();
+  harness.publisher.open();
+  harness.publisher.return(); // to be parked, which the disk does not do
+  const confirmAll = async (): Promise<void> => {
+    while (harness.inFlight.length > 0) {
+      harness.publisher.confirm();
+      await harness.advance(0);
+    }
+  };
+  await confirmAll();
+  expect(harness.published.length).toBeLessThanOrEqual(1 + 4 * 2 + 2);
+  await harness.durable();
+  await confirmAll();
+  expect(harness.published).toEqual(Array.from({ length: 40 }, (_, n) => n + 1));
+  expect(harness.lane.backlogMessages).toBe(0);
+});

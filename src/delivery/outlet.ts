@@ -168,6 +168,7 @@ export class Outlet {
       }
       if (!this.window.hasRoomFor(next)) return;
       if (departures.underWay >= lane.config.window.maxMessages) return;
+      if (settlement.isTooFarAhead(next.offset, lane.config.window.maxMessages)) return;
       const { receivedAtMs } = next.message;
       const waitMs = backfill.waitMs(receivedAtMs, this.window.size, now);
       if (waitMs > 0) {

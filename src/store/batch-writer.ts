@@ -9,6 +9,11 @@ export type Batch = ReturnType<Db['batch']>;
 /** One unit of writing. It is added to a batch as often as it takes until a batch is on disk. */
 export interface WriteTask {
   readonly bytes: number;
+  /**
+   * It lets others go, or tells of what goes: it may use the reserve, ahead of what only takes room. Otherwise
+   * a disk without its reserve would keep for ever what could give its room back.
+   */
+  readonly freesRoom?: boolean;
   /** Puts what it has into the batch. Called again after a failed write. */
   addTo(batch: Batch): void;
   /** The batch is on disk. */
@@ -49,13 +54,15 @@ export class BatchWriter {
   readonly #room: DiskRoom;
   readonly #hooks: WriterHooks;
   #queue: WriteTask[] = [];
+  /** Those that free room, ahead of the others. */
+  #freeing: WriteTask[] = [];
   #running: Promise<void> | undefined;
   #closing = new AbortController();
   #damaged = false;
   #unchecked = Number.POSITIVE_INFINITY;
   #checkedAtMs = 0;
   writable = true;
-  /** The disk has less free space than the reserve: what is queued waits. */
+  /** The disk has less free space than the reserve: what does not free room waits. */
   lacksReserve = false;
   batchesTotal = 0;
   tasksTotal = 0;
@@ -74,13 +81,13 @@ export class BatchWriter {
     return !this.#damaged;
   }
 
-  /** Queues a task; tasks become durable in this order. */
+  /** Queues a task; tasks become durable in this order, those that free room before the others. */
   write(task: WriteTask): void {
     if (this.#closing.signal.aborted) {
       task.abandoned(closedError());
       return;
     }
-    this.#queue.push(task);
+    (task.freesRoom ? this.#freeing : this.#queue).push(task);
     this.#running ??= this.#run();
   }
 
@@ -94,16 +101,17 @@ export class BatchWriter {
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#running;
-    for (const task of this.#queue.splice(0)) task.abandoned(closedError());
+    const unwritten = [...this.#freeing.splice(0), ...this.#queue.splice(0)];
+    for (const task of unwritten) task.abandoned(closedError());
   }
 
   async #run(): Promise<void> {
     // Everything that arrives within this turn of the event loop shares the first batch.
     await Promise.resolve();
-    while ((this.#queue.length > 0 || this.#damaged) && !this.#closing.signal.aborted) {
+    while ((this.#hasWork || this.#damaged) && !this.#closing.signal.aborted) {
       try {
         if (this.#damaged) await this.#reopen();
-        if (this.#queue.length > 0) await this.#writeBatch();
+        if (this.#hasWork) await this.#writeBatch();
         else if (!this.writable) this.#recovered();
       } catch (error) {
         this.#trouble(error);
@@ -116,30 +124,41 @@ export class BatchWriter {
   async #writeBatch(): Promise<void> {
     await this.#checkReserve();
     const batch = this.#db.batch();
-    const { count, bytes } = this.#fill(batch);
+    const { freeing, others, bytes } = this.#fill(batch);
     this.#hooks.addInPassing(batch);
     await batch.write({ sync: true });
     this.batchesTotal += 1;
-    this.tasksTotal += count;
+    this.tasksTotal += freeing + others;
     this.bytesTotal += bytes;
     this.#unchecked += bytes;
-    const done = this.#queue.slice(0, count);
-    this.#queue = this.#queue.slice(count);
-    if (!this.writable) this.#recovered();
+    const done = [...this.#freeing.slice(0, freeing), ...this.#queue.slice(0, others)];
+    this.#freeing = this.#freeing.slice(freeing);
+    this.#queue = this.#queue.slice(others);
+    if (!this.writable && !this.lacksReserve) this.#recovered();
     for (const task of done) task.written();
     this.#hooks.batchWritten();
   }
 
-  #fill(batch: Batch): { count: number; bytes: number } {
-    let count = 0;
+  /** Missing room is looked for even when nothing waits: lanes that hold back until it is there write nothing. */
+  get #hasWork(): boolean {
+    return this.#freeing.length + this.#queue.length > 0 || this.lacksReserve;
+  }
+
+  #fill(batch: Batch): { freeing: number; others: number; bytes: number } {
+    const counts = { freeing: 0, others: 0 };
     let bytes = 0;
-    for (const task of this.#queue) {
-      if (count === MAX_BATCH_TASKS || (count > 0 && bytes + task.bytes > MAX_BATCH_BYTES)) break;
+    const add = (task: WriteTask, kind: 'freeing' | 'others'): boolean => {
+      const count = counts.freeing + counts.others;
+      const isFull = count > 0 && bytes + task.bytes > MAX_BATCH_BYTES;
+      if (isFull || count === MAX_BATCH_TASKS) return false;
       task.addTo(batch);
-      count += 1;
+      counts[kind] += 1;
       bytes += task.bytes;
-    }
-    return { count, bytes };
+      return true;
+    };
+    const isOpen = this.#freeing.every((task) => add(task, 'freeing'));
+    if (isOpen && !this.lacksReserve) this.#queue.every((task) => add(task, 'others'));
+    return { ...counts, bytes };
   }
 
   async #checkReserve(): Promise<void> {
@@ -153,6 +172,7 @@ export class BatchWriter {
     this.lacksReserve = !(await this.#room.hasReserve());
     if (!this.lacksReserve) return;
     this.#unchecked = Number.POSITIVE_INFINITY;
+    if (this.#freeing.length > 0) return;
     throw new GatewayError('STORE_FULL', 'The disk has less free space than store.reserveBytes.');
   }
 

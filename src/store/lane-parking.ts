@@ -70,7 +70,7 @@ export class LaneParking {
     const key = parkedKey(this.#parts.number, message.epoch, message.seq);
     const bytes = message.payload.length + message.topic.length + note.detail.length + 200;
     let isNew = false;
-    const parked = this.#write(bytes, (batch) => {
+    const parked = this.#writeFreeing(bytes, (batch) => {
       isNew = this.#get(key) === undefined;
       const joined = joinNotes(this.#noteBefore(key), note);
       batch.put(key, encodeParked(key, message, joined)).del(releasedKey(key));
@@ -106,7 +106,7 @@ export class LaneParking {
     const deletions = messages.map(async ({ epoch, seq }) => {
       const key = parkedKey(number, epoch, seq);
       if ((await db.get(key)) === undefined) return;
-      await this.#write(key.length, (batch) => batch.del(key));
+      await this.#writeFreeing(key.length, (batch) => batch.del(key));
       count += 1;
     });
     await Promise.all(deletions);
@@ -198,6 +198,14 @@ export class LaneParking {
   #write(bytes: number, addTo: (batch: Batch) => void): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#parts.writer.write({ bytes, addTo, written: resolve, abandoned: reject });
+    });
+  }
+
+  /** A parked message lets its record and all behind it go; one that is discarded goes. */
+  #writeFreeing(bytes: number, addTo: (batch: Batch) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const ends = { written: resolve, abandoned: reject };
+      this.#parts.writer.write({ bytes, freesRoom: true, addTo, ...ends });
     });
   }
 }

@@ -29,6 +29,8 @@ export interface LaneLogParts {
   readonly witness: LaneWitness | undefined;
   readonly onReadFailure: (error: unknown) => boolean;
   readonly beforeLoss: () => Promise<void>;
+  /** Its appends let messages of other lanes go: they may use the reserve of the disk. */
+  readonly freesRoom: boolean;
   readonly checkpoint: Pick<Checkpoint, 'touch' | 'soon' | 'flush'>;
 }
 
@@ -149,6 +151,8 @@ export class LevelLaneLog implements LaneLog {
       let offset = 0;
       this.#parts.writer.write({
         bytes: message.payload.length + message.topic.length + message.clientId.length + 64,
+        // What is released is on the disk already, and only in the log it can leave it.
+        freesRoom: this.#parts.freesRoom || also !== undefined,
         addTo: (batch) => {
           // The offset is given only here: a batch that failed leaves no hole behind.
           offset = this.#nextAssigned++;
@@ -223,9 +227,9 @@ export class LevelLaneLog implements LaneLog {
     this.#cleared = mark;
   }
 
-  /** Gives the space of deleted records back to the file system. LevelDB alone would do it at some later write. */
-  async giveSpaceBack(): Promise<void> {
-    if (this.#clearedSinceCompaction < COMPACT_AFTER) return;
+  /** Gives the space of deleted records back to the file system. LevelDB alone would do it at some later write. `isUrgent`: however little. */
+  async giveSpaceBack(isUrgent: boolean): Promise<void> {
+    if (this.#clearedSinceCompaction < (isUrgent ? 1 : COMPACT_AFTER)) return;
     this.#clearedSinceCompaction = 0;
     const { db, number } = this.#parts;
     // The declaration of `level` leaves out what browsers do not have.

@@ -41,6 +41,10 @@ export interface StoreStats {
   readonly sizeBytes: number;
 }
 
+export interface LaneOptions {
+  readonly freesRoom?: boolean;
+}
+
 /** How late the low-water mark may reach the disk; a crash repeats at most what was settled since. */
 const TIDY_EVERY_MS = 1_000;
 /** From this part of `store.maxBytes` on, what is settled is given back at once. */
@@ -137,7 +141,8 @@ export class LevelStore implements MessageStore {
     await this.#checkpoint.flush();
   }
 
-  async lane(name: string): Promise<LevelLaneLog> {
+  /** `freesRoom`, said when it is asked for first: its appends let messages of other lanes go, and may use the reserve. */
+  async lane(name: string, { freesRoom = false }: LaneOptions = {}): Promise<LevelLaneLog> {
     const known = this.#lanes.get(name);
     if (known !== undefined) return known;
     const number = this.#laneNumbers.get(name) ?? (await this.#nameLane(name));
@@ -151,6 +156,7 @@ export class LevelStore implements MessageStore {
       checkpoint: this.#checkpoint,
       onReadFailure: (error) => this.#readFailed(error),
       beforeLoss: () => this.#mending.beforeLoss(),
+      freesRoom,
     });
     await log.load();
     this.#lanes.set(name, log);
@@ -295,11 +301,13 @@ export class LevelStore implements MessageStore {
   async #tidy(): Promise<void> {
     if (!this.#writer.isTrusted) return;
     try {
-      const isNearlyFull = this.#estimatedBytes() > this.#config.maxBytes * NEARLY_FULL;
+      const { lacksReserve } = this.#writer;
+      const isNearlyFull =
+        lacksReserve || this.#estimatedBytes() > this.#config.maxBytes * NEARLY_FULL;
       for (const lane of this.#lanes.values()) {
         const isDrained = lane.lowWaterMark === lane.endOffset;
         await lane.tidy(isDrained || isNearlyFull);
-        if (isDrained || isNearlyFull) await lane.giveSpaceBack();
+        if (isDrained || isNearlyFull) await lane.giveSpaceBack(lacksReserve);
       }
       await this.#mending.atWork();
       await this.#room.keepBallast();

@@ -1,4 +1,4 @@
-import type { BatchWriter, Db } from './batch-writer.ts';
+import type { Batch, BatchWriter, Db } from './batch-writer.ts';
 import { decodePacketIdKey, PACKET_ID_RANGE, packetIdKey } from './keys.ts';
 
 /** A QoS 2 packet identifier as it lies in the store. */
@@ -20,6 +20,8 @@ const FINGERPRINT_BYTES = 4;
 export class LevelPacketIds {
   readonly #db: Db;
   readonly #writer: BatchWriter;
+  /** Additions on their way: a removal must not get ahead of them into the reserve. */
+  #adding = 0;
 
   constructor(db: Db, writer: BatchWriter) {
     this.#db = db;
@@ -41,21 +43,25 @@ export class LevelPacketIds {
     const key = packetIdKey(clientId, packetId);
     const value = Buffer.allocUnsafe(FINGERPRINT_BYTES);
     value.writeUInt32BE(fingerprint, 0);
-    return this.#write(key.length + ENTRY_BYTES, (batch) => batch.put(key, value));
+    this.#adding += 1;
+    const added = this.#write(key.length + ENTRY_BYTES, false, (batch) => batch.put(key, value));
+    return added.finally(() => {
+      this.#adding -= 1;
+    });
   }
 
   /** Resolves when these identifiers of the session are off the disk. @throws {GatewayError} STORE_CLOSED, as `add`. */
   remove(clientId: string, packetIds: readonly number[]): Promise<void> {
     if (packetIds.length === 0) return Promise.resolve();
     const keys = packetIds.map((packetId) => packetIdKey(clientId, packetId));
-    return this.#write(keys.length * ENTRY_BYTES, (batch) => {
+    return this.#write(keys.length * ENTRY_BYTES, this.#adding === 0, (batch) => {
       for (const key of keys) batch.del(key);
     });
   }
 
-  #write(bytes: number, addTo: (batch: ReturnType<Db['batch']>) => void): Promise<void> {
+  #write(bytes: number, freesRoom: boolean, addTo: (batch: Batch) => void): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#writer.write({ bytes, addTo, written: resolve, abandoned: reject });
+      this.#writer.write({ bytes, freesRoom, addTo, written: resolve, abandoned: reject });
     });
   }
 }

@@ -1,0 +1,79 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { eventually } from '../../test/helpers/eventually.ts';
+import { tempDir } from '../../test/helpers/temp-dir.ts';
+import { BatchWriter } from './batch-writer.ts';
+import { createDatabase } from './database.ts';
+import { DiskRoom } from './disk.ts';
+
+const PATIENCE = { withinMs: 5_000 };
+
+/** A disk whose free space is in the hands of the test. */
+class SwitchedRoom extends DiskRoom {
+  hasRoom = false;
+
+  override async hasReserve(): Promise<boolean> {
+    return this.hasRoom;
+  }
+}
+
+async function writerOn(room: SwitchedRoom) {
+  const db = createDatabase(await tempDir());
+  await db.open();
+  const told: string[] = [];
+  const writer = new BatchWriter(db, room, {
+    reopen: async () => undefined,
+    batchWritten: () => undefined,
+    addInPassing: () => undefined,
+    onTrouble: () => told.push('trouble'),
+    onRecovered: () => told.push('recovered'),
+  });
+  onTestFinished(async () => {
+    await writer.close();
+    await db.close();
+  });
+  const written: string[] = [];
+  const write = (name: string, freesRoom: boolean): void =>
+    writer.write({
+      bytes: 1,
+      freesRoom,
+      addTo: (batch) => void batch.put(Buffer.from(name), Buffer.from(name)),
+      written: () => written.push(name),
+      abandoned: () => written.push(`${name} abandoned`),
+    });
+  return { writer, written, write, told };
+}
+
+test('a disk without its reserve takes what frees room, and all else waits in order until it is back', async () => {
+  const room = new SwitchedRoom('', 0, 0);
+  const { writer, written, write, told } = await writerOn(room);
+  write('append 1', false);
+  write('append 2', false);
+  write('park', true);
+  await eventually(() => expect(written).toEqual(['park']), PATIENCE);
+  await eventually(() => expect(told).toEqual(['trouble']), PATIENCE);
+  write('discard', true);
+  await eventually(() => expect(written).toEqual(['park', 'discard']), PATIENCE);
+  expect(writer.writable).toBe(false);
+  room.hasRoom = true;
+  await eventually(() => expect(written.slice(2)).toEqual(['append 1', 'append 2']), PATIENCE);
+  expect(told).toEqual(['trouble', 'recovered']);
+});
+
+test('that the reserve is back is noticed also when nothing waits to be written', async () => {
+  const room = new SwitchedRoom('', 0, 0);
+  const { writer, written, write } = await writerOn(room);
+  write('park', true);
+  await eventually(() => expect(written).toEqual(['park']), PATIENCE);
+  expect(writer.lacksReserve).toBe(true);
+  room.hasRoom = true;
+  await eventually(() => expect(writer.lacksReserve).toBe(false), PATIENCE);
+  await eventually(() => expect(writer.writable).toBe(true), PATIENCE);
+});
+
+test('a writer that is closed without its reserve gives up what waits', async () => {
+  const { writer, written, write } = await writerOn(new SwitchedRoom('', 0, 0));
+  write('append', false);
+  await eventually(() => expect(writer.writable).toBe(false), PATIENCE);
+  await writer.close();
+  expect(written).toEqual(['append abandoned']);
+});
