@@ -64,9 +64,11 @@ export class LaneChecks {
     const replaced = [...this.byLane].map(([lane, check]) =>
       check.replace(this.#current.byLane.get(lane)),
     );
-    void Promise.all(replaced)
-      .then(() => before.close())
-      .then(() => this.#open.delete(before));
+    void Promise.all(replaced).then(async () => {
+      for (const [lane, check] of this.byLane) if (check.isPlain) this.byLane.delete(lane);
+      await before.close();
+      this.#open.delete(before);
+    });
   }
 
   /** Of what may be pending, half may wait to be checked: a stalled mapping must not refuse the messages of others. */

@@ -21,6 +21,11 @@ export class ReplaceableCheck implements PayloadCheck {
     return this.#current?.isFull === true;
   }
 
+  /** Payloads pass as they are, and will. */
+  get isPlain(): boolean {
+    return this.#current === undefined && this.#next === undefined;
+  }
+
   /** No message of the lane is on its way through. */
   get isIdle(): boolean {
     return this.#underWay === 0 && this.#held.length === 0;
