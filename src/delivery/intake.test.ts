@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { LaneHarness, type LaneHarnessOptions } from '../../test/helpers/lane-harness.ts';
 import type { LimitsConfig, WhenFull } from '../config/types.ts';
 import type { QoS } from '../shared/message.ts';
@@ -230,4 +230,19 @@ test('expired messages go while the link is away, those of a clock at 1970 stay'
   harness.publisher.open();
   await harness.advance(0);
   expect(harness.published).toEqual([2, 3]);
+});
+
+test('a clock that is set when the uplink returns expires nothing that was just received', async () => {
+  let nowMs = Date.now();
+  vi.spyOn(Date, 'now').mockImplementation(() => nowMs);
+  onTestFinished(() => void vi.restoreAllMocks());
+  const harness = full('block', { maxAgeMs: 60_000 });
+  void acceptOne(harness, { receivedAtMs: nowMs });
+  nowMs += 10 * 86_400_000;
+  void acceptOne(harness, { receivedAtMs: nowMs });
+  await harness.durable();
+  await harness.advance(2 * LOOK_MS);
+  expect(harness.gaps).toEqual([]);
+  await harness.advance(60_000);
+  expect(named(harness.gaps)).toEqual(['1 expired', '2 expired']);
 });

@@ -2,11 +2,14 @@ import { describe, expect, test } from 'vitest';
 import type { LimitsConfig, WhenFull } from '../config/types.ts';
 import type { QoS } from '../shared/message.ts';
 import { arrivedEntry, type Entry, nothingToTell } from './entry.ts';
+import { MessageAge } from './message-age.ts';
 import { Retention, recordBytes } from './retention.ts';
 
 const HOUR_MS = 3_600_000;
 /** Some day in 2026. */
 const NOW_MS = 1_780_000_000_000;
+/** That of the messages is an earlier one. */
+const THIS_EPOCH = 2;
 
 interface Given {
   readonly limits?: LimitsConfig;
@@ -22,7 +25,7 @@ function retention(given: Given): Retention {
     policy: { limits, whenFull },
     held,
     storeFullness: () => given.storeFullness ?? 0,
-    now: () => given.nowMs ?? NOW_MS,
+    age: new MessageAge(THIS_EPOCH, { wallMs: () => given.nowMs ?? NOW_MS, monotonicMs: () => 0 }),
   });
 }
 

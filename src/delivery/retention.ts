@@ -1,5 +1,6 @@
 import type { LimitsConfig, WhenFull } from '../config/types.ts';
 import type { Entry } from './entry.ts';
+import type { MessageAge } from './message-age.ts';
 
 /** What becomes of a message that would have to be stored. */
 export type Admission = 'store' | 'wait' | 'reject' | 'drop';
@@ -9,12 +10,6 @@ const QOS0_SHARE = 0.9;
 
 /** What a record takes in the store beside payload, topic name and client id, roughly. */
 const RECORD_OVERHEAD_BYTES = 64;
-
-/**
- * A clock that was never set says 1970. Stamped before this moment (2020-01-01), a message has no known age
- * and does not expire.
- */
-const CLOCK_IS_SET_MS = 1_577_836_800_000;
 
 /** Bytes the message takes in the store, roughly. */
 export function recordBytes({ message }: Entry): number {
@@ -33,27 +28,27 @@ export function recordBytes({ message }: Entry): number {
 export class Retention {
   readonly #policy: { readonly limits: LimitsConfig; readonly whenFull: WhenFull };
   readonly #storeFullness: () => number;
-  readonly #now: () => number;
+  readonly #age: Pick<MessageAge, 'of'>;
   #messages: number;
   #bytes: number;
   /** Bytes taken while the store was full, to be made good by giving up as much of the oldest. */
   #owedBytes = 0;
 
   /**
-   * `policy` may change between two calls. `held` is what earlier runs left; its bytes are an estimate. `storeFullness` is 1 when the store is full;
-   * `now` is the wall clock, in ms since 1970.
+   * `policy` may change between two calls. `held` is what earlier runs left; its bytes are an estimate.
+   * `storeFullness` is 1 when the store is full.
    */
   constructor(parts: {
     readonly policy: { readonly limits: LimitsConfig; readonly whenFull: WhenFull };
     readonly held: { readonly messages: number; readonly bytes: number };
     readonly storeFullness: () => number;
-    readonly now: () => number;
+    readonly age: Pick<MessageAge, 'of'>;
   }) {
     this.#policy = parts.policy;
     this.#messages = parts.held.messages;
     this.#bytes = parts.held.bytes;
     this.#storeFullness = parts.storeFullness;
-    this.#now = parts.now;
+    this.#age = parts.age;
   }
 
   /** Bytes in the store or on the way there, roughly. */
@@ -130,7 +125,6 @@ export class Retention {
 
   #isExpired({ message }: Entry): boolean {
     const { maxAgeMs } = this.#policy.limits;
-    if (maxAgeMs === undefined || message.receivedAtMs < CLOCK_IS_SET_MS) return false;
-    return this.#now() - message.receivedAtMs > maxAgeMs;
+    return maxAgeMs !== undefined && (this.#age.of(message) ?? 0) > maxAgeMs;
   }
 }
