@@ -1,10 +1,14 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { errorText } from '../shared/errors.ts';
 import { copyPosition, encodeWitness, readWitness, type Witness } from './checkpoint-file.ts';
 
 /** How late a settled message may reach the checkpoint: what a SIGKILL repeats beyond the window. */
 const SOON_MS = 50;
+/** It is small, and without it the end of a damaged log cannot be known: worth some tries. */
+const READ_TRIES = 10;
+const READ_PAUSE_MS = 50;
 
 export interface CheckpointHooks {
   /** What is to be written: only what is on disk. */
@@ -37,7 +41,7 @@ export class Checkpoint {
 
   /** What the run before left; undefined when there is no whole copy. */
   async read(): Promise<Witness | undefined> {
-    const found = await readWitness(this.#path).catch(() => undefined);
+    const found = await readPatiently(this.#path);
     this.#generation = found?.generation ?? 0;
     return found?.witness;
   }
@@ -97,6 +101,19 @@ export class Checkpoint {
       this.#hasFailed = true;
     }
   }
+}
+
+/** A read error may pass, and what is not there comes not. */
+async function readPatiently(path: string): ReturnType<typeof readWitness> {
+  for (let tries = 1; tries < READ_TRIES; tries += 1) {
+    try {
+      return await readWitness(path);
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+      await delay(READ_PAUSE_MS);
+    }
+  }
+  return readWitness(path).catch(() => undefined);
 }
 
 /** Positions matter, so not for appending; made if it is not there, never emptied. */

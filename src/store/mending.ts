@@ -16,7 +16,7 @@ export interface MendingParts {
 }
 
 /** A read error that lasts so long does not pass by itself. */
-const READ_PATIENCE_MS = 10_000;
+const READ_PATIENCE_MS = 30_000;
 /** Read errors further apart than this are not the same one. */
 const READ_QUIET_MS = 60_000;
 
