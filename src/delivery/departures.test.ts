@@ -176,6 +176,23 @@ test('what is being discarded is not released meanwhile, nor the other way round
   expect(harness.inFlight).toEqual([3]);
 });
 
+test('what is released counts towards the limits of the lane again, until it is settled', async () => {
+  const harness = await threeParked(new HeldGaps());
+  expect(harness.lane.backlogBytes).toBe(0);
+  const releasing = harness.lane.releaseParked(10);
+  await harness.advance(0);
+  expect(await releasing).toBe(3);
+  const released = harness.lane.backlogBytes;
+  harness.publisher.confirm(2);
+  await harness.advance(0);
+  expect(harness.lane.backlogBytes * 3).toBe(released);
+  expect(released).toBeGreaterThan(0);
+  await harness.accept(1);
+  harness.publisher.confirm();
+  await harness.advance(0);
+  expect(harness.lane.backlogBytes).toBe(0);
+});
+
 test('a lane that stops waits for what is being given up, also with the link away', async () => {
   const gaps = new HeldGaps();
   const harness = lane(gaps, 'drop-oldest');

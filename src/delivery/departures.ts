@@ -97,9 +97,10 @@ export class Departures {
   /** Puts up to `maxCount` parked messages back into the lane, at its end. Resolves with how many. */
   release(maxCount: number, reason?: ParkReason): Promise<number> {
     return this.#alone(async () => {
-      const released = await this.#parts.log.unpark(maxCount, reason);
-      this.#parked = Math.max(0, this.#parked - released);
-      return released;
+      const { messages, bytes } = await this.#parts.log.unpark(maxCount, reason);
+      this.#parts.retention.released(messages, bytes);
+      this.#parked = Math.max(0, this.#parked - messages);
+      return messages;
     });
   }
 

@@ -84,6 +84,13 @@ export interface ParkedMessage {
   readonly note: ParkNote;
 }
 
+/** What went back from the parking place into the log. */
+export interface Unparked {
+  readonly messages: number;
+  /** Of their payloads, topic names and client ids. */
+  readonly bytes: number;
+}
+
 export interface StoredMessage {
   readonly offset: number;
   readonly message: LaneMessage;
@@ -151,9 +158,9 @@ export interface LaneLog {
   parked(maxCount: number, reason?: ParkReason): Promise<readonly ParkedMessage[]>;
   /**
    * Moves up to `maxCount` parked messages, of that reason only if one is given, to the end of the log,
-   * oldest first, each with its identity and atomically. Resolves with how many, when they are durable there.
+   * oldest first, each with its identity and atomically. Resolves with what was moved, when it is durable there.
    */
-  unpark(maxCount: number, reason?: ParkReason): Promise<number>;
+  unpark(maxCount: number, reason?: ParkReason): Promise<Unparked>;
   /** Deletes these from among the parked. Resolves with how many were there, when they are durably gone. */
   discardParked(messages: readonly Identified[]): Promise<number>;
 }

@@ -84,6 +84,12 @@ export class Retention {
     this.#bytes += recordBytes(entry);
   }
 
+  /** Messages were put back from among the parked; `bytes` of their payloads, topic names and client ids. */
+  released(messages: number, bytes: number): void {
+    this.#messages += messages;
+    this.#bytes += bytes + messages * RECORD_OVERHEAD_BYTES;
+  }
+
   /** The message is settled, or given up. */
   remove(entry: Entry): void {
     if (!entry.held) return;

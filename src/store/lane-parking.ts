@@ -1,4 +1,10 @@
-import type { Identified, ParkedMessage, ParkNote, ParkReason } from '../delivery/ports.ts';
+import type {
+  Identified,
+  ParkedMessage,
+  ParkNote,
+  ParkReason,
+  Unparked,
+} from '../delivery/ports.ts';
 import { errorText } from '../shared/errors.ts';
 import type { LaneMessage } from '../shared/message.ts';
 import type { Batch, BatchWriter, Db } from './batch-writer.ts';
@@ -84,7 +90,7 @@ export class LaneParking {
     return (await this.#find(maxCount, reason)).map(({ parked }) => parked);
   }
 
-  async unpark(maxCount: number, reason?: ParkReason): Promise<number> {
+  async unpark(maxCount: number, reason?: ParkReason): Promise<Unparked> {
     const found = await this.#find(maxCount, reason);
     await this.#lower(found.length);
     await Promise.all(
@@ -96,7 +102,8 @@ export class LaneParking {
       ),
     );
     this.#released += found.length;
-    return found.length;
+    const bytes = found.reduce((sum, { parked }) => sum + contentBytes(parked.message), 0);
+    return { messages: found.length, bytes };
   }
 
   async discard(messages: readonly Identified[]): Promise<number> {
@@ -208,4 +215,8 @@ export class LaneParking {
       this.#parts.writer.write({ bytes, freesRoom: true, addTo, ...ends });
     });
   }
+}
+
+function contentBytes({ payload, topic, clientId }: LaneMessage): number {
+  return payload.length + topic.length + clientId.length;
 }

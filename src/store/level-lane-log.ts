@@ -6,6 +6,7 @@ import type {
   ParkedMessage,
   ParkNote,
   ParkReason,
+  Unparked,
 } from '../delivery/ports.ts';
 import type { LaneMessage } from '../shared/message.ts';
 import type { Batch, BatchWriter, Db } from './batch-writer.ts';
@@ -179,7 +180,7 @@ export class LevelLaneLog implements LaneLog {
     return this.#parking.parked(maxCount, reason);
   }
 
-  unpark(maxCount: number, reason?: ParkReason): Promise<number> {
+  unpark(maxCount: number, reason?: ParkReason): Promise<Unparked> {
     return this.#parking.unpark(maxCount, reason);
   }
 

@@ -93,8 +93,10 @@ export function describeLaneLog(name: string, open: () => Promise<LaneLogCase>):
       await log.append(numbered(2));
       const again = await reopen();
       expect(await readAll(again, 0)).toEqual([{ offset: 0, seq: 2 }]);
-      expect(await again.unpark(10)).toBe(1);
-      expect(await again.unpark(10)).toBe(0);
+      const { topic, payload, clientId } = numbered(1);
+      const bytes = topic.length + payload.length + clientId.length;
+      expect(await again.unpark(10)).toEqual({ messages: 1, bytes });
+      expect(await again.unpark(10)).toEqual({ messages: 0, bytes: 0 });
       expect(await readAll(again, 0)).toEqual([
         { offset: 0, seq: 2 },
         { offset: 1, seq: 1 },
@@ -111,7 +113,7 @@ export function describeLaneLog(name: string, open: () => Promise<LaneLogCase>):
       expect(await log.parked(10, 'rejected')).toMatchObject([
         { message: { seq: 2 }, note: refused('rejected', 2_000) },
       ]);
-      expect(await log.unpark(10, 'rejected')).toBe(1);
+      expect(await log.unpark(10, 'rejected')).toMatchObject({ messages: 1 });
       expect((await readAll(log, 0)).map(({ seq }) => seq)).toEqual([2]);
       const left = (await log.parked(10)).map(({ message }) => message);
       expect(left.map(({ seq }) => seq)).toEqual([1, 3]);

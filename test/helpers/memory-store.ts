@@ -7,6 +7,7 @@ import type {
   ParkNote,
   ParkReason,
   StoredMessage,
+  Unparked,
 } from '../../src/delivery/ports.ts';
 import type { LaneMessage } from '../../src/shared/message.ts';
 
@@ -121,7 +122,7 @@ export class MemoryLaneLog implements LaneLog {
     return wanted.slice(0, maxCount);
   }
 
-  async unpark(maxCount: number, reason?: ParkReason): Promise<number> {
+  async unpark(maxCount: number, reason?: ParkReason): Promise<Unparked> {
     const moved = await this.parked(maxCount, reason);
     for (const one of moved) {
       this.parkedNow.splice(this.parkedNow.indexOf(one), 1);
@@ -130,7 +131,11 @@ export class MemoryLaneLog implements LaneLog {
     const appends = moved.map(({ message }) => this.append(message));
     if (this.#manual) this.flush();
     await Promise.all(appends);
-    return moved.length;
+    const sizes = moved.map(
+      ({ message: { payload, topic, clientId } }) =>
+        payload.length + topic.length + clientId.length,
+    );
+    return { messages: moved.length, bytes: sizes.reduce((sum, bytes) => sum + bytes, 0) };
   }
 
   async discardParked(messages: readonly Identified[]): Promise<number> {
