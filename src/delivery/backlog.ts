@@ -135,9 +135,10 @@ export class Backlog {
     const lost = [...this.#lostAgain.splice(0), ...chunk.lost];
     for (const one of lost) this.#lose(one);
     if (generation !== this.#generation) return;
-    for (const { offset, message } of chunk.messages) {
+    for (const stored of chunk.messages) {
+      const { offset } = stored;
       if (this.#claimed.delete(offset) || this.#settlement.isSettled(offset)) continue;
-      this.#push(storedEntry(offset, message));
+      this.#push(storedEntry(stored));
     }
     for (let offset = this.loadedTo; offset < chunk.nextOffset && this.#claimed.size > 0; offset++)
       this.#claimed.delete(offset);

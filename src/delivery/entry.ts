@@ -1,4 +1,5 @@
 import type { LaneMessage } from '../shared/message.ts';
+import type { StoredMessage } from './ports.ts';
 
 /** A message in the hands of its lane, from `accept` or from the log until it is settled. */
 export interface Entry {
@@ -13,6 +14,8 @@ export interface Entry {
   settled: boolean;
   /** It counts as held by the store (see Retention). */
   held: boolean;
+  /** Somebody released it from among the parked: they want it, however old it is. */
+  readonly isReleased: boolean;
   publishedAtMs: number;
   /** Tells the MQTT side that the message is safe. Nothing to tell for one that came from the log. */
   readonly safe: () => void;
@@ -35,6 +38,7 @@ export function arrivedEntry(
     inFlight: false,
     settled: false,
     held: false,
+    isReleased: false,
     publishedAtMs: 0,
     safe,
     unsafe,
@@ -42,7 +46,7 @@ export function arrivedEntry(
 }
 
 /** An entry for a message that was read from the log. */
-export function storedEntry(offset: number, message: LaneMessage): Entry {
+export function storedEntry({ offset, message, isReleased }: StoredMessage): Entry {
   return {
     message,
     offset,
@@ -50,6 +54,7 @@ export function storedEntry(offset: number, message: LaneMessage): Entry {
     inFlight: false,
     settled: false,
     held: true,
+    isReleased,
     publishedAtMs: 0,
     safe: nothingToTell,
     unsafe: nothingToTell,

@@ -246,3 +246,19 @@ test('a clock that is set when the uplink returns expires nothing that was just 
   await harness.advance(60_000);
   expect(named(harness.gaps)).toEqual(['1 expired', '2 expired']);
 });
+
+test('a message that is released does not expire, however old it is', async () => {
+  const harness = full('block', { maxAgeMs: 60_000 });
+  harness.publisher.open();
+  void acceptOne(harness, { receivedAtMs: Date.now() - 86_400_000 });
+  await harness.advance(0);
+  harness.publisher.return();
+  await harness.durable();
+  harness.publisher.close();
+  void harness.lane.releaseParked(1);
+  await harness.advance(2 * LOOK_MS);
+  expect(harness.gaps).toEqual([]);
+  harness.publisher.open();
+  await harness.advance(0);
+  expect(harness.inFlight).toEqual([1]);
+});

@@ -94,6 +94,8 @@ export interface Unparked {
 export interface StoredMessage {
   readonly offset: number;
   readonly message: LaneMessage;
+  /** It was parked before and came back: it is older than its place in the log says. */
+  readonly isReleased: boolean;
 }
 
 /**

@@ -129,8 +129,8 @@ export class Retention {
     return Math.max(byCount, byBytes);
   }
 
-  #isExpired({ message }: Entry): boolean {
+  #isExpired({ message, isReleased }: Entry): boolean {
     const { maxAgeMs } = this.#policy.limits;
-    return maxAgeMs !== undefined && (this.#age.of(message) ?? 0) > maxAgeMs;
+    return !isReleased && maxAgeMs !== undefined && (this.#age.of(message) ?? 0) > maxAgeMs;
   }
 }

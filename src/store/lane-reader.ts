@@ -1,6 +1,5 @@
-import type { LogChunk, LostRecords } from '../delivery/ports.ts';
+import type { LogChunk, LostRecords, StoredMessage } from '../delivery/ports.ts';
 import { errorText } from '../shared/errors.ts';
-import type { LaneMessage } from '../shared/message.ts';
 import type { Db } from './batch-writer.ts';
 import { offsetOf, recordKey, recordsEnd } from './keys.ts';
 import { OffsetRanges } from './offset-ranges.ts';
@@ -17,16 +16,9 @@ export interface Identity {
   readonly seq: number;
 }
 
-interface Found {
-  readonly offset: number;
-  readonly message: LaneMessage;
-  /** Its seq says nothing about its neighbours. */
-  readonly isReleased: boolean;
-}
-
 /** Records up to, but without, `to`. */
 interface Stretch {
-  readonly found: readonly Found[];
+  readonly found: readonly StoredMessage[];
   readonly to: number;
 }
 
@@ -62,7 +54,7 @@ export class LaneReader {
   async read(offset: number, endOffset: number, maxCount: number): Promise<LogChunk> {
     this.#fault = 'missing';
     let at = offset;
-    let found: readonly Found[] = [];
+    let found: readonly StoredMessage[] = [];
     while (found.length === 0 && at < endOffset) {
       ({ found, to: at } = await this.#scan(at, endOffset, maxCount));
     }
@@ -72,7 +64,7 @@ export class LaneReader {
     const lost = this.#lost(offset, found, nextOffset);
     if (lost.length > 0) await this.#parts.beforeLoss();
     return {
-      messages: found.map(({ offset, message }) => ({ offset, message })),
+      messages: found,
       lost,
       nextOffset,
     };
@@ -128,8 +120,8 @@ export class LaneReader {
     return entries;
   }
 
-  #readable(entries: readonly [Buffer, Buffer][], from: number, end: number): Found[] {
-    const found: Found[] = [];
+  #readable(entries: readonly [Buffer, Buffer][], from: number, end: number): StoredMessage[] {
+    const found: StoredMessage[] = [];
     let expected = from;
     for (const [key, value] of entries) {
       const one = this.#decode(key, value);
@@ -140,7 +132,7 @@ export class LaneReader {
     return found;
   }
 
-  #decode(key: Buffer, value: Buffer): Found | undefined {
+  #decode(key: Buffer, value: Buffer): StoredMessage | undefined {
     try {
       const message = decodeRecord(key, value);
       return { offset: offsetOf(key), message, isReleased: isReleased(value) };
@@ -151,8 +143,12 @@ export class LaneReader {
   }
 
   /** Asks for each offset that is not there: an iterator passes over more than what is damaged. */
-  async #rescue(from: number, found: readonly Found[], to: number): Promise<readonly Found[]> {
-    const all: Found[] = [];
+  async #rescue(
+    from: number,
+    found: readonly StoredMessage[],
+    to: number,
+  ): Promise<readonly StoredMessage[]> {
+    const all: StoredMessage[] = [];
     let expected = from;
     for (const one of found) {
       if (one.offset > expected) all.push(...(await this.#get(expected, one.offset)));
@@ -163,9 +159,9 @@ export class LaneReader {
     return all;
   }
 
-  async #get(from: number, to: number): Promise<Found[]> {
+  async #get(from: number, to: number): Promise<StoredMessage[]> {
     const { db, number } = this.#parts;
-    const found: Found[] = [];
+    const found: StoredMessage[] = [];
     for (let offset = from; offset < to; offset += 1) {
       const key = recordKey(number, offset);
       const value = await db.get(key).catch((error: unknown) => {
@@ -180,7 +176,7 @@ export class LaneReader {
     return found;
   }
 
-  #lost(from: number, found: readonly Found[], to: number): LostRecords[] {
+  #lost(from: number, found: readonly StoredMessage[], to: number): LostRecords[] {
     const lost: LostRecords[] = [];
     let expected = from;
     for (const [index, one] of found.entries()) {
@@ -193,7 +189,7 @@ export class LaneReader {
     return lost;
   }
 
-  #tell(from: number, to: number, behind: readonly Found[]): LostRecords[] {
+  #tell(from: number, to: number, behind: readonly StoredMessage[]): LostRecords[] {
     const left = this.#last !== undefined && this.#last.offset < from ? this.#last : undefined;
     const right = behind.find((one) => !one.isReleased)?.message;
     const upper = this.#upperBound(to, right);
@@ -214,7 +210,7 @@ export class LaneReader {
   }
 }
 
-function hasGap(from: number, found: readonly Found[], to: number): boolean {
+function hasGap(from: number, found: readonly StoredMessage[], to: number): boolean {
   return found.length < to - from;
 }
 

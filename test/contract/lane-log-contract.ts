@@ -57,7 +57,9 @@ export function describeLaneLog(name: string, open: () => Promise<LaneLogCase>):
       expect((await readAll(log, 2)).map((one) => one.seq)).toEqual([3, 4, 5]);
       await log.append(numbered(6));
       const { messages } = await log.read(5, 3);
-      expect(messages).toEqual([{ offset: 5, message: { ...numbered(6), fromStore: true } }]);
+      expect(messages).toEqual([
+        { offset: 5, message: { ...numbered(6), fromStore: true }, isReleased: false },
+      ]);
       await log.endRead();
     });
 
@@ -101,6 +103,8 @@ export function describeLaneLog(name: string, open: () => Promise<LaneLogCase>):
         { offset: 0, seq: 2 },
         { offset: 1, seq: 1 },
       ]);
+      const { messages } = await (await reopen()).read(0, 10);
+      expect(messages.map(({ isReleased }) => isReleased)).toEqual([false, true]);
     });
 
     test('parked messages are listed oldest first, released by reason, discarded by identity', async () => {

@@ -22,6 +22,8 @@ export class MemoryLaneLog implements LaneLog {
   readonly #manual: boolean;
   readonly #slowReads: boolean;
   readonly #records = new Map<number, LaneMessage>();
+  /** Offsets of records that were parked before. */
+  readonly #releasedOffsets = new Set<number>();
   #pending: (() => void)[] = [];
   readonly #told = new Set<number>();
   /** Notes of messages that are back in the log, by identity. */
@@ -40,8 +42,13 @@ export class MemoryLaneLog implements LaneLog {
   }
 
   append(message: LaneMessage): Promise<number> {
+    return this.#append(message, false);
+  }
+
+  #append(message: LaneMessage, isReleased: boolean): Promise<number> {
     this.appendsTotal += 1;
     return this.#write(() => {
+      if (isReleased) this.#releasedOffsets.add(this.endOffset);
       this.#records.set(this.endOffset, message);
       this.endOffset += 1;
       return this.endOffset - 1;
@@ -62,6 +69,7 @@ export class MemoryLaneLog implements LaneLog {
   reopened(markBehind: number = 0): MemoryLaneLog {
     const next = new MemoryLaneLog({ manual: this.#manual, slowReads: this.#slowReads });
     for (const [offset, message] of this.#records) next.#records.set(offset, message);
+    for (const offset of this.#releasedOffsets) next.#releasedOffsets.add(offset);
     next.parkedNow.push(...this.parkedNow);
     for (const [identity, note] of this.#released) next.#released.set(identity, note);
     next.lowWaterMark = Math.max(0, this.lowWaterMark - markBehind);
@@ -83,7 +91,11 @@ export class MemoryLaneLog implements LaneLog {
     while (at < this.endOffset && messages.length < limit) {
       const message = this.#records.get(at);
       if (message !== undefined)
-        messages.push({ offset: at, message: { ...message, fromStore: true } });
+        messages.push({
+          offset: at,
+          message: { ...message, fromStore: true },
+          isReleased: this.#releasedOffsets.has(at),
+        });
       else if (!this.#told.has(at)) lost.push({ fromOffset: at, count: 1, detail: 'missing' });
       this.#told.add(at);
       at += 1;
@@ -128,7 +140,7 @@ export class MemoryLaneLog implements LaneLog {
       this.parkedNow.splice(this.parkedNow.indexOf(one), 1);
       this.#released.set(identity(one.message), one.note);
     }
-    const appends = moved.map(({ message }) => this.append(message));
+    const appends = moved.map(({ message }) => this.#append(message, true));
     if (this.#manual) this.flush();
     await Promise.all(appends);
     const sizes = moved.map(
