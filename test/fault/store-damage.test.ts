@@ -8,6 +8,7 @@ import type { LaneMessage } from '../../src/shared/message.ts';
 import type { StoreFinding } from '../../src/store/finding.ts';
 import type { LevelStore } from '../../src/store/level-store.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { reportResult, SEED, scale } from '../helpers/soak.ts';
 import {
   buildStore,
   damage,
@@ -19,8 +20,7 @@ import {
   type Truth,
 } from './damage-site.ts';
 
-const DAMAGES = Number(process.env['TIDEGATE_SOAK_DAMAGES'] ?? 60);
-const SEED = Number(process.env['TIDEGATE_TEST_SEED'] ?? Date.now() % 1_000_000);
+const DAMAGES = scale('damages', { short: 60, long: 2_000 });
 const START_LIMIT_MS = 30_000;
 const MS_A_DAMAGE = 1_000;
 
@@ -195,11 +195,17 @@ test(
       }
       await rm(path, { recursive: true, force: true });
     }
-    process.stdout.write(
-      `store damage: seed ${SEED}, ${DAMAGES} damages, ${sum.repaired} repaired, ` +
-        `${sum.quarantined} quarantined, ${sum.lossy} with losses, ${sum.lost} messages lost, ` +
-        `${failures.length === 0 ? 'all counted' : `${failures.length} FAILED`}\n`,
-    );
+    const extras = {
+      'stores repaired': sum.repaired,
+      'files put into quarantine': sum.quarantined,
+      'stores that lost something': sum.lossy,
+      'messages gone, each counted and named': sum.lost,
+    };
+    reportResult({
+      scenario: 'store-damage',
+      title: 'A file of the store is damaged at random while the gateway does not run',
+      rows: [{ name: `${DAMAGES} damages`, verdict: {}, failures, extras }],
+    });
     expect(failures).toEqual([]);
   },
   60_000 + DAMAGES * MS_A_DAMAGE,
