@@ -22,6 +22,9 @@ type Defaults = Pick<DeliveryConfig, 'limits' | 'whenFull'>;
 /** What a lane does with a message that finds no queue or no room. Read at each decision, so that a reload takes effect. */
 type Policies = Pick<LaneParts, 'onUnroutable' | 'onReject' | 'limits' | 'whenFull'>;
 
+/** What each lane has for itself. */
+type OwnParts = Pick<LaneParts, 'name' | 'log' | 'parkedBefore' | 'publisher' | 'storeFullness'>;
+
 export interface LaneSetParts {
   readonly config: Pick<Config, 'gateway' | 'amqp' | 'delivery'>;
   readonly store: LevelStore;
@@ -83,41 +86,14 @@ export class LaneSet {
     storeFullness: () => number = () => this.#parts.store.fullness,
   ): Promise<HeldLane> {
     await this.#ending.get(spec.name);
-    const { store, config, gaps, log } = this.#parts;
+    const { store } = this.#parts;
     const publisher = new ReplaceablePublisher(this.#publisher(spec));
-    const lastSeq = this.#lastSeqs.get(spec.name);
-    const laneLog = await store.lane(spec.name);
+    const log = await store.lane(spec.name);
     const parkedBefore = await store.parkedCount(spec.name);
     let held: HeldLane | undefined;
     const first = policiesOf(spec, defaults);
-    const policies = (): Policies => held?.policies ?? first;
-    const lane = new Lane({
-      name: spec.name,
-      gatewayId: config.gateway.id,
-      epoch: store.epoch,
-      ...(lastSeq === undefined ? {} : { lastSeq }),
-      config: config.delivery,
-      get onUnroutable() {
-        return policies().onUnroutable;
-      },
-      get onReject() {
-        return policies().onReject;
-      },
-      get limits() {
-        return policies().limits;
-      },
-      get whenFull() {
-        return policies().whenFull;
-      },
-      storeFullness,
-      backfill: this.#backfill.lane(config.delivery.window.maxMessages),
-      gaps,
-      confirmTimeoutMs: config.amqp.confirmTimeoutMs,
-      log: laneLog,
-      parkedBefore,
-      publisher,
-      onEvent: (event, detail) => log.info({ event, ...detail }, 'lane'),
-    });
+    const own = { name: spec.name, log, parkedBefore, publisher, storeFullness };
+    const lane = new Lane(this.#laneParts(own, () => held?.policies ?? first));
     held = { lane, publisher, spec, policies: first };
     lane.start();
     return held;
@@ -179,6 +155,35 @@ export class LaneSet {
   /** The last seq of each lane that has ended. */
   get endedLastSeqs(): ReadonlyMap<string, number> {
     return this.#lastSeqs;
+  }
+
+  /** The policies are read from the lane's parts at each decision. */
+  #laneParts(own: OwnParts, policies: () => Policies): LaneParts {
+    const { store, config, gaps, log } = this.#parts;
+    const lastSeq = this.#lastSeqs.get(own.name);
+    return {
+      ...own,
+      ...(lastSeq === undefined ? {} : { lastSeq }),
+      get onUnroutable() {
+        return policies().onUnroutable;
+      },
+      get onReject() {
+        return policies().onReject;
+      },
+      get limits() {
+        return policies().limits;
+      },
+      get whenFull() {
+        return policies().whenFull;
+      },
+      gatewayId: config.gateway.id,
+      epoch: store.epoch,
+      config: config.delivery,
+      backfill: this.#backfill.lane(config.delivery.window.maxMessages),
+      gaps,
+      confirmTimeoutMs: config.amqp.confirmTimeoutMs,
+      onEvent: (event, detail) => log.info({ event, ...detail }, 'lane'),
+    };
   }
 
   #publisher(spec: LaneSpec): LanePublisher {
