@@ -103,7 +103,7 @@ export function describeLaneLog(name: string, open: () => Promise<LaneLogCase>):
         { offset: 0, seq: 2 },
         { offset: 1, seq: 1 },
       ]);
-      const { messages } = await (await reopen()).read(0, 10);
+      const { messages } = await again.read(0, 10);
       expect(messages.map(({ isReleased }) => isReleased)).toEqual([false, true]);
     });
 
