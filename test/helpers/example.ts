@@ -8,6 +8,7 @@ import { exitOf, type ProcessExit, spawnOwned } from './child-process.ts';
 import { eventually } from './eventually.ts';
 import { freePort } from './free-port.ts';
 import { GatewayProcess } from './gateway-process.ts';
+import { laneState, scrape } from './scrape.ts';
 import { sharedAmqpUrl } from './shared-rabbit.ts';
 import { tempDir } from './temp-dir.ts';
 
@@ -76,6 +77,7 @@ export async function brokerChannel(): Promise<ConfirmChannel> {
 
 interface Topology {
   readonly mappings: readonly {
+    readonly name: string;
     readonly exchange: { readonly name: string };
     readonly exchanges?: readonly { readonly name: string }[];
     readonly queues?: readonly { readonly name: string }[];
@@ -83,8 +85,7 @@ interface Topology {
 }
 
 /** Removes what the config declares: the names in the examples are the same in each run. */
-async function removeTopology(file: string): Promise<void> {
-  const { mappings }: Topology = parse(readFileSync(file, 'utf8'));
+async function removeTopology({ mappings }: Topology): Promise<void> {
   const connection = await connect(sharedAmqpUrl());
   const channel = await connection.createChannel();
   for (const { exchange, exchanges = [], queues = [] } of mappings) {
@@ -96,11 +97,12 @@ async function removeTopology(file: string): Promise<void> {
 
 /**
  * Starts the built gateway with `examples/NAME/config.yaml` as it stands; ports, store and broker come from the
- * environment. When the test ends it is stopped and what it declared is removed.
+ * environment. Resolves when all is declared. When the test ends it is stopped and what it declared is removed.
  */
 export async function startExampleGateway(name: string): Promise<ExampleGateway> {
   const file = fileURLToPath(new URL(`../../examples/${name}/config.yaml`, import.meta.url));
-  onTestFinished(() => removeTopology(file));
+  const topology: Topology = parse(readFileSync(file, 'utf8'));
+  onTestFinished(() => removeTopology(topology));
   const dir = await tempDir('example');
   const [mqttPort, adminPort] = [await freePort(), await freePort()];
   const child = spawnOwned(process.execPath, [MAIN, 'run', '--config', file], {
@@ -119,6 +121,12 @@ export async function startExampleGateway(name: string): Promise<ExampleGateway>
   const gateway = new GatewayProcess(child);
   await gateway.waitUntilReady();
   onTestFinished(async () => void (await gateway.stop()));
+  // A lane opens when all that it declares is there; before that a consumer would find no queue.
+  await eventually(async () => {
+    const metrics = await scrape(adminPort);
+    const states = topology.mappings.map((mapping) => laneState(metrics, mapping.name));
+    for (const state of states) expect(['direct', 'spilling']).toContain(state);
+  }, EXAMPLE_LIMIT);
   const device = await connectAsync(`mqtt://127.0.0.1:${mqttPort}`);
   onTestFinished(() => device.endAsync(true));
   return {
