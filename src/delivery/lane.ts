@@ -80,7 +80,10 @@ export class Lane {
     this.#appending = new AppendQueue(log, (entry) => this.#outlet.appended(entry));
     this.#backlog = new Backlog(log, settlement, {
       onLoaded: () => this.#outlet.pump(),
-      onLost: (records) => this.#departures.lost(records),
+      onLost: (records) => {
+        this.#probe.recordsLost();
+        return this.#departures.lost(records);
+      },
       onReadError: (error) => this.#readFailed(error),
     });
     const ways = {
@@ -102,6 +105,7 @@ export class Lane {
       log,
       everyMs: config.parkedRetryMs,
       isOpen: () => this.#outlet.canPublish,
+      parkedMessages: () => this.parkedMessages,
       release: (maxCount) => this.releaseParked(maxCount, 'unroutable'),
     });
   }

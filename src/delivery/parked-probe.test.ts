@@ -1,7 +1,11 @@
 import { describe, expect, test } from 'vitest';
+import { numbered, refused } from '../../test/contract/lane-log-contract.ts';
+import { eventually } from '../../test/helpers/eventually.ts';
 import { LaneHarness } from '../../test/helpers/lane-harness.ts';
+import { ParkedProbe } from './parked-probe.ts';
 
 const RETRY_MS = 10_000;
+const PATIENCE = { withinMs: 2_000 };
 
 /** A lane that has parked `count` messages as unroutable. */
 async function parked(
@@ -67,6 +71,28 @@ describe('the oldest parked message is tried again from time to time', () => {
     expect(harness.published.length - published).toBe(1_200);
   });
 
+  test('also when the log moves fewer at once than were asked for', async () => {
+    let parkedMessages = 5;
+    const asked: number[] = [];
+    const [oldest, note] = [numbered(1), refused('unroutable', 1)];
+    const probe = new ParkedProbe({
+      log: { parked: async () => [{ message: oldest, note }] },
+      everyMs: RETRY_MS,
+      isOpen: () => true,
+      parkedMessages: () => parkedMessages,
+      release: async (maxCount) => {
+        asked.push(maxCount);
+        const released = Math.min(2, maxCount, parkedMessages);
+        parkedMessages -= released;
+        return released;
+      },
+    });
+    probe.probe();
+    await eventually(() => expect(asked).toEqual([1]), PATIENCE);
+    probe.answered(oldest, true);
+    await eventually(() => expect(asked).toEqual([1, 4, 2]), PATIENCE);
+  });
+
   test('not while the link is away', async () => {
     const harness = await parked(1);
     harness.publisher.close();
@@ -98,6 +124,18 @@ describe('the oldest parked message is tried again from time to time', () => {
     await harness.durable();
     await harness.advance(3 * RETRY_MS);
     expect(harness.parked).toEqual(['1 rejected']);
+  });
+
+  test('one whose record is damaged on its way does not end the trying', async () => {
+    const harness = await parked(2);
+    await harness.advance(RETRY_MS);
+    harness.publisher.close();
+    harness.log.damage(0);
+    harness.publisher.open();
+    await harness.advance(0);
+    expect(harness.gaps).toMatchObject([{ reason: 'damaged', count: 1 }]);
+    await harness.advance(RETRY_MS);
+    expect(harness.inFlight).toEqual([2]);
   });
 
   test('one that is given up on its way does not end the trying', async () => {

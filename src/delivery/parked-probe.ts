@@ -10,7 +10,9 @@ export interface ParkedProbeParts {
   readonly everyMs: number;
   /** Whether messages get through at present: a probe on a closed way would tell nothing. */
   readonly isOpen: () => boolean;
-  /** Puts messages parked as unroutable back to the end of the lane, oldest first. */
+  /** Messages parked for whatever reason. */
+  readonly parkedMessages: () => number;
+  /** Puts messages parked as unroutable back to the end of the lane, oldest first: so many, or fewer that are large. */
   readonly release: (maxCount: number) => Promise<number>;
 }
 
@@ -60,10 +62,19 @@ export class ParkedProbe {
     this.#probed = undefined;
     if (!isConfirmed) return;
     this.#work(async () => {
-      while (this.#parts.isOpen()) {
-        if ((await this.#parts.release(RELEASE_AT_ONCE)) < RELEASE_AT_ONCE) return;
+      // What is refused once more is parked again meanwhile, and must not be released without end.
+      let left = this.#parts.parkedMessages();
+      while (left > 0 && this.#parts.isOpen()) {
+        const released = await this.#parts.release(Math.min(left, RELEASE_AT_ONCE));
+        if (released === 0) return;
+        left -= released;
       }
     });
+  }
+
+  /** The lane has lost records, and the probe may be among them: no answer would come. */
+  recordsLost(): void {
+    this.#probed = undefined;
   }
 
   #work(task: () => Promise<void>): void {

@@ -156,11 +156,15 @@ export interface LaneLog {
    * that was parked before, also if it was released since, keeps its first attempt; attempts are added up.
    */
   park(message: LaneMessage, note: ParkNote): Promise<void>;
-  /** Up to `maxCount` parked messages, of that reason only if one is given, oldest first. */
+  /**
+   * Up to `maxCount` parked messages, of that reason only if one is given, oldest first. Fewer, but not none, when
+   * they are large: memory stays bounded.
+   */
   parked(maxCount: number, reason?: ParkReason): Promise<readonly ParkedMessage[]>;
   /**
    * Moves up to `maxCount` parked messages, of that reason only if one is given, to the end of the log,
    * oldest first, each with its identity and atomically. Resolves with what was moved, when it is durable there.
+   * Like `parked` it takes fewer than there are when they are large, so call it again until it moves none.
    */
   unpark(maxCount: number, reason?: ParkReason): Promise<Unparked>;
   /** Deletes these from among the parked. Resolves with how many were there, when they are durably gone. */

@@ -42,6 +42,9 @@ export interface LaneParkingParts {
   ) => Promise<number>;
 }
 
+/** So many bytes of parked messages are in memory at once, or one message that is larger. */
+const MOST_BYTES_AT_ONCE = 4 * 1024 * 1024;
+
 /** Messages read at once when not all are wanted: bounds the memory of a search by reason. */
 const SEARCH_COUNT = 500;
 
@@ -136,22 +139,29 @@ export class LaneParking {
     this.#released = Math.max(0, this.#released - settled.length);
   }
 
-  /** The oldest readable ones of that reason. What cannot be read is put out of the way and told. */
+  /**
+   * The oldest readable ones of that reason, fewer than asked for when they are large. What cannot be read is put
+   * out of the way and told.
+   */
   async #find(
     maxCount: number,
     reason: ParkReason | undefined,
   ): Promise<{ key: Buffer; parked: ParkedMessage }[]> {
     const { db, number } = this.#parts;
     const found: { key: Buffer; parked: ParkedMessage }[] = [];
+    let bytes = 0;
+    // It brings fewer than asked for when they are large: as many as fit into its read-ahead of some KiB.
     const iterator = db.iterator(parkedRange(number));
     try {
-      while (found.length < maxCount) {
+      while (found.length < maxCount && bytes < MOST_BYTES_AT_ONCE) {
         const entries = await iterator.nextv(Math.min(SEARCH_COUNT, maxCount - found.length));
         if (entries.length === 0) break;
         for (const [key, value] of entries) {
           const parked = this.#decode(key, value);
           const isWanted = reason === undefined || parked?.note.reason === reason;
-          if (parked !== undefined && isWanted) found.push({ key, parked });
+          if (parked === undefined || !isWanted) continue;
+          found.push({ key, parked });
+          bytes += value.length;
         }
       }
     } finally {

@@ -128,6 +128,24 @@ test('a message that is parked twice is kept once', async () => {
   expect(await store.parkedCount(LANE)).toBe(2);
 });
 
+test('parked messages that are large are read and released a few at a time, and at least one', async () => {
+  const store = await openStore(await tempDir());
+  const log = await store.lane(LANE);
+  const payload = Buffer.alloc(1024 ** 2);
+  for (let seq = 1; seq <= 10; seq += 1) {
+    await log.park({ ...numbered(seq), payload }, refused('unroutable', 1));
+  }
+  await log.park({ ...numbered(11), payload: Buffer.alloc(5 * 1024 ** 2) }, refused('rejected', 1));
+  expect(await log.parked(100)).toHaveLength(4);
+  expect(await log.parked(100, 'rejected')).toHaveLength(1);
+  const released: number[] = [];
+  for (let count = -1; count !== 0; ) {
+    count = (await log.unpark(100)).messages;
+    released.push(count);
+  }
+  expect(released).toEqual([4, 4, 3, 0]);
+});
+
 test('a store in use names the process that holds it', async () => {
   const path = await tempDir();
   await openStore(path);

@@ -96,8 +96,10 @@ export class MemoryLaneLog implements LaneLog {
           message: { ...message, fromStore: true },
           isReleased: this.#releasedOffsets.has(at),
         });
-      else if (!this.#told.has(at)) lost.push({ fromOffset: at, count: 1, detail: 'missing' });
-      this.#told.add(at);
+      else if (!this.#told.has(at)) {
+        lost.push({ fromOffset: at, count: 1, detail: 'missing' });
+        this.#told.add(at);
+      }
       at += 1;
     }
     if (this.#slowReads) await new Promise((resolve) => setTimeout(resolve, SLOW_READ_MS));
