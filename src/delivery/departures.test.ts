@@ -193,6 +193,23 @@ test('what is released counts towards the limits of the lane again, until it is 
   expect(harness.lane.backlogBytes).toBe(0);
 });
 
+test('a message that was parked before a crash and is parked again counts once', async () => {
+  const before = new LaneHarness();
+  await before.accept(1);
+  await before.durable();
+  before.publisher.open();
+  before.publisher.return();
+  await before.durable();
+  const log = before.log.reopened(1); // the mark was not on disk
+  const harness = new LaneHarness({ log, epoch: 2, parkedBefore: 1 });
+  harness.publisher.open();
+  await harness.advance(0);
+  harness.publisher.return();
+  await harness.durable();
+  expect(harness.parked).toEqual(['1 unroutable']);
+  expect(harness.lane.parkedMessages).toBe(1);
+});
+
 test('a lane that stops waits for what is being given up, also with the link away', async () => {
   const gaps = new HeldGaps();
   const harness = lane(gaps, 'drop-oldest');

@@ -68,8 +68,8 @@ export class Departures {
     const nowMs = Date.now();
     const attempt = { firstAttemptMs: nowMs, lastAttemptMs: nowMs, attempts: 1 };
     return this.#depart(entry, async () => {
-      await this.#parts.log.park(entry.message, { reason, detail, ...attempt });
-      this.#parked += 1;
+      const isNew = await this.#parts.log.park(entry.message, { reason, detail, ...attempt });
+      if (isNew) this.#parked += 1;
     });
   }
 

@@ -154,10 +154,10 @@ export class Lane {
   }
 
   /** Puts a message in the place of the parked one with its identity, with another reason. Durable when it resolves. */
-  repark(message: LaneMessage, reason: ParkReason, detail: string): Promise<void> {
+  async repark(message: LaneMessage, reason: ParkReason, detail: string): Promise<void> {
     const nowMs = Date.now();
     const attempt = { firstAttemptMs: nowMs, lastAttemptMs: nowMs, attempts: 1 };
-    return this.#parts.log.park(message, { reason, detail, ...attempt });
+    await this.#parts.log.park(message, { reason, detail, ...attempt });
   }
 
   /** Puts up to `maxCount` parked messages back to the end of the lane. Resolves with how many. */

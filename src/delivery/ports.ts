@@ -154,8 +154,9 @@ export interface LaneLog {
   /**
    * Keeps a message apart from the log, with the reason. Durable when it resolves, like `append`. A message
    * that was parked before, also if it was released since, keeps its first attempt; attempts are added up.
+   * Resolves with false when it was parked already, as after a crash between its parking and its settling.
    */
-  park(message: LaneMessage, note: ParkNote): Promise<void>;
+  park(message: LaneMessage, note: ParkNote): Promise<boolean>;
   /**
    * Up to `maxCount` parked messages, of that reason only if one is given, oldest first. Fewer, but not none, when
    * they are large: memory stays bounded.

@@ -75,17 +75,18 @@ export class LaneParking {
     return missing;
   }
 
-  park(message: LaneMessage, note: ParkNote): Promise<void> {
+  park(message: LaneMessage, note: ParkNote): Promise<boolean> {
     const key = parkedKey(this.#parts.number, message.epoch, message.seq);
     const bytes = message.payload.length + message.topic.length + note.detail.length + 200;
     let isNew = false;
     const parked = this.#writeFreeing(bytes, (batch) => {
-      isNew = this.#get(key) === undefined;
+      isNew ||= this.#get(key) === undefined; // a batch that failed may be there all the same
       const joined = joinNotes(this.#noteBefore(key), note);
       batch.put(key, encodeParked(key, message, joined)).del(releasedKey(key));
     });
     return parked.then(() => {
       if (isNew) this.count += 1;
+      return isNew;
     });
   }
 

@@ -172,7 +172,7 @@ export class LevelLaneLog implements LaneLog {
     });
   }
 
-  park(message: LaneMessage, note: ParkNote): Promise<void> {
+  park(message: LaneMessage, note: ParkNote): Promise<boolean> {
     return this.#parking.park(message, note);
   }
 

@@ -127,8 +127,8 @@ export function describeLaneLog(name: string, open: () => Promise<LaneLogCase>):
 
     test('a message that is parked again keeps its first attempt, also after its release and a restart', async () => {
       const { log, reopen } = await open();
-      await log.park(numbered(1), refused('unroutable', 1_000));
-      await log.park(numbered(1), refused('unroutable', 2_000));
+      expect(await log.park(numbered(1), refused('unroutable', 1_000))).toBe(true);
+      expect(await log.park(numbered(1), refused('unroutable', 2_000))).toBe(false);
       await log.unpark(1);
       const again = await reopen();
       await again.park(numbered(1), refused('rejected', 3_000));

@@ -112,7 +112,7 @@ export class MemoryLaneLog implements LaneLog {
     this.lowWaterMark = lowWaterMark;
   }
 
-  park(message: LaneMessage, note: ParkNote): Promise<void> {
+  park(message: LaneMessage, note: ParkNote): Promise<boolean> {
     return this.#write(() => {
       const at = this.parkedNow.findIndex((one) => identity(one.message) === identity(message));
       const before = this.parkedNow[at]?.note ?? this.#released.get(identity(message));
@@ -126,6 +126,7 @@ export class MemoryLaneLog implements LaneLog {
             };
       if (at >= 0) this.parkedNow.splice(at, 1);
       this.parkedNow.push({ message, note: joined });
+      return at < 0;
     });
   }
 
