@@ -95,7 +95,7 @@ export class DryRun {
         const publish = this.#publishOf(lane, message, routingKey);
         this.#outcomes.set(lane, { kind: 'published', lane, publish });
       },
-      park: async (_message, reason, detail) => {
+      park: async (_message, { reason, detail }) => {
         this.#outcomes.set(lane, { kind: 'parked', lane, reason, detail });
       },
     };

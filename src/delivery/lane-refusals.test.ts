@@ -196,10 +196,15 @@ test('a message that cannot be published at all is parked with its identity', as
   await harness.accept();
   const payload = Buffer.from('x');
   const rest = { qos: 1, dup: false, retain: false, clientId: 'c', receivedAtMs: 1 } as const;
-  const parked = harness.lane.park({ topic: 't', payload, ...rest }, 'routing_key_too_long', '300');
+  const request = { reason: 'property_invalid', detail: 'priority', routingKey: 'a.b' } as const;
+  const amqp = { type: 'reading' };
+  const parked = harness.lane.park({ topic: 't', payload, ...rest, amqp }, request);
   await harness.durable();
   await parked;
-  expect(harness.parked).toEqual(['2 routing_key_too_long']);
+  expect(harness.parked).toEqual(['2 property_invalid']);
+  void harness.lane.releaseParked(1);
+  await harness.advance(0);
+  expect(harness.publisher.published.at(-1)).toMatchObject({ routingKey: 'a.b', amqp });
 });
 
 test('released messages go to the end of the lane with the identity they had', async () => {

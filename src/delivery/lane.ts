@@ -1,5 +1,5 @@
 import { errorText, GatewayError } from '../shared/errors.ts';
-import type { DeviceMessage, LaneMessage, MappedMessage } from '../shared/message.ts';
+import type { LaneMessage, MappedMessage } from '../shared/message.ts';
 import { AppendQueue } from './append-queue.ts';
 import { Backlog } from './backlog.ts';
 import { Departures } from './departures.ts';
@@ -19,6 +19,14 @@ const READ_RETRY_MS = 250;
 /** What no event announces is looked for so often: room in the store, the age of the oldest message. */
 const LOOK_EVERY_MS = 250;
 const STOP_CHECK_MS = 5;
+
+/** Why a message is parked on arrival. */
+export interface ParkRequest {
+  readonly reason: ParkReason;
+  readonly detail: string;
+  /** Absent when none could be rendered. */
+  readonly routingKey?: string | undefined;
+}
 
 /**
  * One mapping's ordered way to the broker. `accept` resolves when the message is safe: confirmed by the
@@ -140,10 +148,13 @@ export class Lane {
     });
   }
 
-  /** Keeps a message apart that cannot be published at all. Resolves when that is durable. */
-  park(message: DeviceMessage, reason: ParkReason, detail: string): Promise<void> {
+  /**
+   * Keeps a message apart that cannot be published as its mapping says, with what could be rendered of that: it is
+   * published so when it is released. Resolves when that is durable.
+   */
+  park(message: MappedMessage, { reason, detail, routingKey = '' }: ParkRequest): Promise<void> {
     return new Promise((resolve, reject) => {
-      const entry = arrivedEntry(this.#identify(message, ''), resolve, reject);
+      const entry = arrivedEntry(this.#identify(message, routingKey), resolve, reject);
       void this.#departures.park(entry, reason, detail);
     });
   }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { ParkRequest } from '../delivery/lane.ts';
 import type { Route } from '../mapping/route-table.ts';
 import type { Checked } from '../payload/check-queue.ts';
 import type { PayloadCheck } from '../payload/payload-checks.ts';
@@ -10,6 +11,7 @@ class HeldLane implements IngestLane {
   readonly keys: string[] = [];
   readonly messages: MappedMessage[] = [];
   readonly parked: string[] = [];
+  readonly parkedWith: object[] = [];
   readonly makeSafe: (() => void)[] = [];
 
   accept(message: MappedMessage, routingKey: string): Promise<void> {
@@ -18,8 +20,9 @@ class HeldLane implements IngestLane {
     return new Promise((resolve) => this.makeSafe.push(resolve));
   }
 
-  async park(_message: DeviceMessage, reason: string, detail: string): Promise<void> {
+  async park(message: MappedMessage, { reason, detail, routingKey }: ParkRequest): Promise<void> {
     this.parked.push(`${reason} ${detail}`);
+    this.parkedWith.push({ routingKey, amqp: message.amqp });
   }
 }
 
@@ -96,6 +99,18 @@ test('what cannot be published as its mapping says is parked with the reason', a
   await ingest.accept(message(1));
   expect(lanes.one.parked).toEqual(['routing_key_too_long 300 bytes']);
   expect(lanes.two.parked).toEqual(['template_failed no field']);
+});
+
+test('what is parked keeps the routing key and the properties that could be rendered', async () => {
+  const properties = { type: 'reading' };
+  const invalid = { ok: false, reason: 'property_invalid', detail: 'priority' } as const;
+  const { ingest, lanes } = create([
+    { lane: 'one', key: { ...invalid, routingKey: 'a.b', properties } },
+    { lane: 'two', key: { ok: false, reason: 'template_failed', detail: 'no field' } },
+  ]);
+  await ingest.accept(message(1));
+  expect(lanes.one.parkedWith).toEqual([{ routingKey: 'a.b', amqp: properties }]);
+  expect(lanes.two.parkedWith).toEqual([{}]);
 });
 
 test('a lane gets the properties that its mapping sets, and no other does', async () => {

@@ -1,17 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ParkReason } from '../delivery/ports.ts';
+import type { ParkRequest } from '../delivery/lane.ts';
 import type { Route } from '../mapping/route-table.ts';
 import type { CheckOutcome } from '../payload/check-queue.ts';
 import type { PayloadCheck } from '../payload/payload-checks.ts';
 import type { CheckFailure } from '../payload/protocol.ts';
 import { GatewayError } from '../shared/errors.ts';
-import type { DeviceMessage, MappedMessage } from '../shared/message.ts';
+import type { DeviceMessage, MappedMessage, MessageProperties } from '../shared/message.ts';
 import { shaped } from './shaped.ts';
 
 /** What ingest needs of a lane. */
 export interface IngestLane {
   accept(message: MappedMessage, routingKey: string): Promise<void>;
-  park(message: DeviceMessage, reason: ParkReason, detail: string): Promise<void>;
+  park(message: MappedMessage, request: ParkRequest): Promise<void>;
 }
 
 export interface IngestParts {
@@ -129,7 +129,7 @@ export class Ingest {
         return this.#refuse('filtered');
       case 'failed':
         this.#refused[outcome.reason] += 1;
-        return lane.park(message, outcome.reason, outcome.detail);
+        return lane.park(message, { ...outcome, routingKey: route.key.routingKey });
       case 'closed':
         return Promise.reject(new GatewayError('LANE_CLOSED', 'The gateway stops.'));
     }
@@ -170,7 +170,13 @@ interface Checking {
 
 function handTo(lane: IngestLane, message: DeviceMessage, route: Route): Promise<void> {
   const { key, properties } = route;
-  if (!key.ok) return lane.park(message, key.reason, key.detail);
-  const mapped = properties === undefined ? message : { ...message, amqp: properties };
-  return lane.accept(mapped, key.routingKey);
+  if (!key.ok) return lane.park(withProperties(message, key.properties), key);
+  return lane.accept(withProperties(message, properties), key.routingKey);
+}
+
+function withProperties(
+  message: DeviceMessage,
+  amqp: MessageProperties | undefined,
+): MappedMessage {
+  return amqp === undefined ? message : { ...message, amqp };
 }

@@ -125,9 +125,19 @@ test.each([
   'A message that cannot have the property %j is none to publish: %s',
   (properties, reason, text) => {
     const detail = expect.stringContaining(text);
-    expect(render({ properties })).toEqual({ ok: false, reason, detail });
+    expect(render({ properties })).toEqual({ ok: false, reason, detail, properties: {} });
   },
 );
+
+test('What fails to render leaves the others, for when the message is released', () => {
+  const properties = { priority: `\${json:gone}`, type: 'reading' };
+  const headers = { first: `\${json:gone}`, second: 2 };
+  expect(render({ properties, headers })).toMatchObject({
+    reason: 'template_failed',
+    detail: expect.stringContaining('properties.priority'),
+    properties: { type: 'reading', headers: { second: 2 } },
+  });
+});
 
 test('What a device makes too long, or puts a NUL in, is none to publish', () => {
   const source = { properties: { type: `\${client}` } };

@@ -82,13 +82,11 @@ function templatesOf(properties: readonly Field[], headers: readonly Field[]): P
     count: properties.length + headers.length,
     topicOnly: [...properties, ...headers].every((field) => field.topicOnly),
     render(input: RenderInput): RenderedProperties {
-      const values = readAll(properties, input);
-      if (!values.ok) return values;
-      if (headers.length === 0) return { ok: true, properties: values.values };
-      const headerValues = readAll(headers, input);
-      if (!headerValues.ok) return headerValues;
-      if (textLength(headerValues.values) > MAX_HEADERS_LENGTH) return TOO_LONG;
-      return { ok: true, properties: { ...values.values, headers: headerValues.values } };
+      const { values, failure } = readAll(properties, input);
+      if (headers.length === 0) return rendered(values, failure);
+      const all = readAll(headers, input);
+      if (textLength(all.values) > MAX_HEADERS_LENGTH) return rendered(values, failure ?? TOO_LONG);
+      return rendered({ ...values, headers: all.values }, failure ?? all.failure);
     },
   };
 }
@@ -107,17 +105,23 @@ function textLength(values: Readonly<Record<string, HeaderValue>>): number {
   return length;
 }
 
+function rendered(properties: MessageProperties, failure: Unpublishable | undefined) {
+  return failure === undefined ? ({ ok: true, properties } as const) : { ...failure, properties };
+}
+
+/** The values that could be read, and why the first of the others could not be. */
 function readAll(
   fields: readonly Field[],
   input: RenderInput,
-): { readonly ok: true; readonly values: Record<string, HeaderValue> } | Unpublishable {
+): { readonly values: Record<string, HeaderValue>; readonly failure: Unpublishable | undefined } {
   const values: Record<string, HeaderValue> = {};
+  let failure: Unpublishable | undefined;
   for (const field of fields) {
     const found = field.read(input);
-    if (!found.ok) return found;
-    values[field.name] = found.value;
+    if (found.ok) values[field.name] = found.value;
+    else failure ??= found;
   }
-  return { ok: true, values };
+  return { values, failure };
 }
 
 function compiled(

@@ -128,7 +128,13 @@ test('Properties are rendered with the key; what fails or does not fit makes the
   const second = routes('{"p":256}');
   expect(second[1]).toEqual({
     lane: 'json',
-    key: { ok: false, reason: 'property_invalid', detail: expect.stringContaining('"256"') },
+    key: {
+      ok: false,
+      reason: 'property_invalid',
+      detail: expect.stringContaining('"256"'),
+      routingKey: 'k',
+      properties: {},
+    },
   });
   expect(routes('{}')[1]).toMatchObject({ key: { reason: 'template_failed' } });
   expect(second[0]?.properties).toBe(first[0]?.properties); // cached: rendered once for the topic

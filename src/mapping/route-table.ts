@@ -149,7 +149,8 @@ function renderRoute(pending: Pending, { message, payload }: Omit<RenderInput, '
   const key = pending.key ?? renderKey(mapping, input);
   if (!key.ok || mapping.properties === undefined) return { lane, key };
   const rendered = pending.properties ?? mapping.properties.render(input);
-  return rendered.ok ? { lane, key, properties: rendered.properties } : { lane, key: rendered };
+  if (rendered.ok) return { lane, key, properties: rendered.properties };
+  return { lane, key: { ...rendered, routingKey: key.routingKey } };
 }
 
 function renderKey(mapping: Mapping, input: RenderInput): RoutingKey {

@@ -1,3 +1,5 @@
+import type { MessageProperties } from '../shared/message.ts';
+
 /** Longest routing key in UTF-8 bytes: AMQP 0-9-1 carries it as a shortstr (§4.2.5.3, one length octet). */
 export const MAX_ROUTING_KEY_BYTES = 255;
 
@@ -9,6 +11,10 @@ export interface Unpublishable {
   readonly ok: false;
   readonly reason: 'routing_key_too_long' | 'template_failed' | 'property_invalid';
   readonly detail: string;
+  /** The routing key, when only a property or header could not be rendered. */
+  readonly routingKey?: string;
+  /** Those properties and headers that could be rendered. */
+  readonly properties?: MessageProperties;
 }
 
 /** A key that AMQP can carry, or why there is none for this message. */
