@@ -32,7 +32,7 @@ export class AppendQueue {
     );
   }
 
-  /** The message's offset, or the one it is about to get. */
+  /** The message's offset, or the least that it is about to get: released messages may come before it. */
   placeOf(entry: Entry): number {
     return entry.offset >= 0 ? entry.offset : this.#log.endOffset + this.#entries.indexOf(entry);
   }

@@ -16,6 +16,8 @@ const MESSAGE_AT_FAULT: ReadonlySet<number> = new Set([311, 406]);
 export class Caution {
   #untilOffset = -1;
   #suspectOffset = -1;
+  /** The last suspect, while it is on its way into the log. */
+  #unplaced: Entry | undefined;
   #refusals = 0;
 
   /** True while messages go out one by one. */
@@ -23,9 +25,17 @@ export class Caution {
     return lowWaterMark <= this.#untilOffset;
   }
 
-  /** Messages up to this offset are suspect. */
-  extendTo(offset: number): void {
-    this.#untilOffset = Math.max(this.#untilOffset, offset);
+  /** Messages up to this one are suspect. `place` is its offset, or the first it can get: released ones may be put before it. */
+  extendTo(entry: Entry, place: number): void {
+    this.#untilOffset = Math.max(this.#untilOffset, place);
+    if (entry.offset < 0) this.#unplaced = entry;
+  }
+
+  /** An append became durable, and its place is known. */
+  appended(entry: Entry): void {
+    if (entry !== this.#unplaced) return;
+    this.#unplaced = undefined;
+    this.#untilOffset = Math.max(this.#untilOffset, entry.offset);
   }
 
   /**

@@ -139,6 +139,7 @@ export class Outlet {
   appended(entry: Entry): void {
     const { backlog, departures, counters } = this.#parts;
     counters.stored += 1;
+    this.#caution.appended(entry);
     entry.safe();
     if (this.#isTakenCareOf(entry)) backlog.claim(entry.offset);
     else {
@@ -277,7 +278,7 @@ export class Outlet {
       this.spill(); // while it still has its place among the others
       this.#leave(entry);
       this.#retry.request();
-      this.#caution.extendTo(appending.placeOf(entry));
+      this.#caution.extendTo(entry, appending.placeOf(entry));
       return;
     }
     this.#leave(entry);
@@ -312,7 +313,7 @@ export class Outlet {
     // Whatever was in flight is suspect, up to the last of it; it is in the log by now or on the way there.
     const last = lost.at(-1);
     if (reason.scope === 'channel' && last !== undefined) {
-      this.#caution.extendTo(appending.placeOf(last));
+      this.#caution.extendTo(last, appending.placeOf(last));
     }
     this.#retry.cancel();
     if (culprit !== undefined) void departures.park(culprit, 'rejected', reason.text);
