@@ -2,7 +2,7 @@ import type { Db } from './batch-writer.ts';
 import {
   decodeU48,
   EPOCH_KEY,
-  identityOf,
+  isRecordKey,
   LANE_NAME_RANGE,
   laneNameOf,
   laneOf,
@@ -16,6 +16,7 @@ import {
   SERIAL_KEY,
 } from './keys.ts';
 import type { Identity } from './lane-reader.ts';
+import { decodeParked } from './parked.ts';
 import { decodeRecord, isReleased } from './record.ts';
 import { unseal } from './sealed.ts';
 
@@ -70,7 +71,7 @@ export async function readPositions(db: Db, number: number): Promise<Positions> 
   }
   return {
     mark: mark === undefined ? undefined : decodeU48(mark),
-    firstOffset: first === undefined ? undefined : offsetOf(first),
+    firstOffset: first === undefined || !isRecordKey(first) ? undefined : offsetOf(first),
     endOffset,
     last,
   };
@@ -101,9 +102,7 @@ export async function readContents(db: Db): Promise<Contents> {
   let epoch = (await readSealed(db, EPOCH_KEY))?.readUInt32BE(0) ?? 0;
   for (const number of numbers) {
     const { last } = await readPositions(db, number);
-    const [parked] = await db.keys({ ...parkedRange(number), limit: 1, reverse: true }).all();
-    const parkedEpoch = parked === undefined ? 0 : identityOf(parked).epoch;
-    epoch = Math.max(epoch, last?.epoch ?? 0, parkedEpoch);
+    epoch = Math.max(epoch, last?.epoch ?? 0, await highestParkedEpoch(db, number));
   }
   return {
     epoch,
@@ -111,6 +110,25 @@ export async function readContents(db: Db): Promise<Contents> {
     laneNumbers,
     maxLaneNumber: Math.max(0, ...numbers),
   };
+}
+
+/** Of the last parked message that can be read: a damaged key may say anything. */
+async function highestParkedEpoch(db: Db, number: number): Promise<number> {
+  const backwards = db.iterator({ ...parkedRange(number), reverse: true });
+  try {
+    for (;;) {
+      const [entry] = await backwards.nextv(1);
+      if (entry === undefined) return 0;
+      const [key, value] = entry;
+      try {
+        return decodeParked(key, value).message.epoch;
+      } catch {
+        // The one before it may be whole.
+      }
+    }
+  } finally {
+    await backwards.close();
+  }
 }
 
 function identityIn(key: Buffer, value: Buffer): Identity | undefined {

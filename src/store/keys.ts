@@ -98,6 +98,20 @@ export function parkedKey(lane: number, epoch: number, seq: number): Buffer {
 }
 
 /** Epoch and seq in the key of a parked or released message. */
+const RECORD_KEY_BYTES = LANE_PREFIX_BYTES + U48_BYTES;
+
+/** False for a key that damage has brought into the range of records. */
+export function isRecordKey(key: Buffer): boolean {
+  return key.length === RECORD_KEY_BYTES;
+}
+
+const PARKED_KEY_BYTES = LANE_PREFIX_BYTES + 4 + U48_BYTES;
+
+/** False for a key that damage has brought into the range of parked messages. */
+export function isParkedKey(key: Buffer): boolean {
+  return key.length === PARKED_KEY_BYTES;
+}
+
 export function identityOf(key: Buffer): { epoch: number; seq: number } {
   const seq = key.readUIntBE(LANE_PREFIX_BYTES + 4, U48_BYTES);
   return { epoch: key.readUInt32BE(LANE_PREFIX_BYTES), seq };

@@ -11,6 +11,7 @@ import type { Batch, BatchWriter, Db } from './batch-writer.ts';
 import type { StoreFinding } from './finding.ts';
 import {
   identityOf,
+  isParkedKey,
   parkedKey,
   parkedRange,
   releasedKey,
@@ -25,7 +26,7 @@ import {
   joinNotes,
   noteOf,
 } from './parked.ts';
-import { countKeys } from './witness-check.ts';
+import { countKeys, countParked } from './witness-check.ts';
 
 export interface LaneParkingParts {
   readonly db: Db;
@@ -67,7 +68,7 @@ export class LaneParking {
   async load(): Promise<number> {
     const { db, number } = this.#parts;
     this.#released = await countKeys(db, releasedRange(number));
-    const found = await countKeys(db, parkedRange(number));
+    const found = await countParked(db, number);
     // There may be more than is counted: removals that are only on their way are taken off already.
     const missing = this.#isCounted ? Math.max(0, this.count - found) : 0;
     this.count = this.#isCounted ? this.count - missing : found;
@@ -158,6 +159,7 @@ export class LaneParking {
         const entries = await iterator.nextv(Math.min(SEARCH_COUNT, maxCount - found.length));
         if (entries.length === 0) break;
         for (const [key, value] of entries) {
+          if (!isParkedKey(key)) continue; // damage brought it here; it never was a parked message
           const parked = this.#decode(key, value);
           const isWanted = reason === undefined || parked?.note.reason === reason;
           if (parked === undefined || !isWanted) continue;

@@ -12,14 +12,14 @@ import type { Contents } from './contents.ts';
 import { createDatabase } from './database.ts';
 import { DiskRoom, folderBytes } from './disk.ts';
 import type { StoreFinding } from './finding.ts';
-import { CLEAN_END_KEY, laneNameKey, parkedRange } from './keys.ts';
+import { CLEAN_END_KEY, laneNameKey } from './keys.ts';
 import { LevelLaneLog } from './level-lane-log.ts';
 import { Mending } from './mending.ts';
 import { isCorruption, unusableError } from './open-faults.ts';
 import { LevelPacketIds } from './packet-ids.ts';
 import { addSerial, beginRun, checkFormat, encodeLaneNumber, writeHead } from './run-start.ts';
 import { seal } from './sealed.ts';
-import { countKeys } from './witness-check.ts';
+import { countParked } from './witness-check.ts';
 
 /** What the store tells of itself. */
 export interface StoreEvents {
@@ -172,7 +172,7 @@ export class LevelStore implements MessageStore {
   async parkedCount(lane: string): Promise<number> {
     const number = this.#laneNumbers.get(lane);
     if (number === undefined) return 0;
-    return countKeys(this.#db, parkedRange(number));
+    return countParked(this.#db, number);
   }
 
   previousRunsTold(): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Db } from './batch-writer.ts';
 import type { LaneWitness, Witness } from './checkpoint-file.ts';
 import { type Contents, readPositions } from './contents.ts';
-import { parkedRange, recordKey } from './keys.ts';
+import { isParkedKey, parkedRange, recordKey } from './keys.ts';
 
 /** Keys read at once when they are only counted. */
 const COUNT_AT_ONCE = 5_000;
@@ -26,14 +26,23 @@ export async function isComplete(db: Db, contents: Contents, witness: Witness): 
   return true;
 }
 
-/** How many keys there are in a range. */
-export async function countKeys(db: Db, range: { gte: Buffer; lt: Buffer }): Promise<number> {
+/** How many messages are parked in a lane, by their keys. */
+export function countParked(db: Db, lane: number): Promise<number> {
+  return countKeys(db, parkedRange(lane), isParkedKey);
+}
+
+/** How many keys there are in a range; with `counts`, of those for which it is true. */
+export async function countKeys(
+  db: Db,
+  range: { gte: Buffer; lt: Buffer },
+  counts: (key: Buffer) => boolean = () => true,
+): Promise<number> {
   const keys = db.keys(range);
   try {
     for (let count = 0; ; ) {
       const found = await keys.nextv(COUNT_AT_ONCE);
       if (found.length === 0) return count;
-      count += found.length;
+      count += found.filter(counts).length;
     }
   } finally {
     await keys.close();
@@ -45,5 +54,5 @@ async function hasAll(db: Db, contents: Contents, lane: LaneWitness): Promise<bo
   const { mark = 0, endOffset } = await readPositions(db, lane.number);
   const isSettled = lane.lowWaterMark >= lane.endOffset;
   if (!isSettled && Math.max(endOffset, mark) < lane.endOffset) return false;
-  return lane.parked === 0 || (await countKeys(db, parkedRange(lane.number))) >= lane.parked;
+  return lane.parked === 0 || (await countParked(db, lane.number)) >= lane.parked;
 }
