@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { ClassicLevel } from 'classic-level';
 import type { Db } from './batch-writer.ts';
 import type { Witness } from './checkpoint-file.ts';
 import { type Contents, readContents } from './contents.ts';
@@ -75,7 +74,7 @@ export async function openDatabase(parts: OpeningParts): Promise<Opened> {
   const opened =
     'epoch' in found
       ? { contents: found, isWhole: true }
-      : await heal(parts, { isKept, fault: found.fault, isDeadly: death !== undefined });
+      : await heal(parts, { isKept, fault: found.fault });
   await syncDatabase(db.location).catch((error: unknown) => {
     throw unusableError(path, error);
   });
@@ -159,8 +158,6 @@ async function whole(parts: OpeningParts): Promise<Contents | Fault> {
 interface Damage {
   readonly isKept: boolean;
   readonly fault: unknown;
-  /** It ends the process that touches it. */
-  readonly isDeadly: boolean;
 }
 
 async function heal(parts: OpeningParts, damage: Damage): Promise<Opened> {
@@ -180,13 +177,12 @@ async function heal(parts: OpeningParts, damage: Damage): Promise<Opened> {
 }
 
 /** Repair passes over what it cannot read, as opening does: what is not whole is repaired once more. */
-async function repair(parts: OpeningParts, { isKept, isDeadly }: Damage): Promise<Opened> {
+async function repair(parts: OpeningParts, { isKept }: Damage): Promise<Opened> {
   const { db, safekeeping, witness = NOTHING } = parts;
   for (let nth = 1; ; nth += 1) {
     await db.close();
     if (isKept) await safekeeping.restore();
-    if (isDeadly) await repairElsewhere(db.location);
-    else await ClassicLevel.repair(db.location);
+    await repairElsewhere(db.location);
     await db.open();
     const contents = await readContents(db);
     const isWhole = await agrees(db, contents, witness);
@@ -194,6 +190,7 @@ async function repair(parts: OpeningParts, { isKept, isDeadly }: Damage): Promis
   }
 }
 
+/** Damaged tables can end the process that repairs them, and that which compacts them when they are open. */
 async function repairElsewhere(location: string): Promise<void> {
   const death = (await tryElsewhere('repair', location)) ?? (await tryElsewhere('open', location));
   if (death !== undefined) throw death;

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 
 /**
  * Opening starts a compaction in the background, which may end the process as well; so it stays open for a while,
- * and closing waits for what has begun. Ends with 0 whether it succeeds or fails.
+ * and closing waits for what has begun.
  */
 const PROGRAM = `
 const [, library, what, location, lingerMs] = process.argv;
@@ -14,13 +14,16 @@ async function open() {
   await new Promise((resolve) => setTimeout(resolve, Number(lingerMs)));
   await db.close();
 }
-(what === 'repair' ? ClassicLevel.repair(location) : open()).catch(() => undefined);
+(what === 'repair' ? ClassicLevel.repair(location) : open()).catch((error) => {
+  process.exitCode = 1;
+  process.stderr.write(String(error.cause ?? error));
+});
 `;
 const LINGER_MS = 200;
 
 /**
  * Opens or repairs a closed database in another process, as LevelDB may end it. Resolves with how it was ended,
- * or undefined when it ended by itself: then it can be tried in this one, which finds any error there is.
+ * or why it could not be repaired. Why it could not be opened this process finds out itself.
  */
 export function tryElsewhere(
   what: 'open' | 'repair',
@@ -28,11 +31,16 @@ export function tryElsewhere(
 ): Promise<Error | undefined> {
   const library = createRequire(import.meta.url).resolve('classic-level');
   const args = ['-e', PROGRAM, library, what, location, String(LINGER_MS)];
-  const child = spawn(process.execPath, args, { stdio: 'ignore', env: {} });
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'], env: {} });
+  let text = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    text += chunk;
+  });
   return new Promise((resolve) => {
-    child.once('error', () => resolve(undefined)); // no other process to be had
-    child.once('exit', (_, signal) => {
-      resolve(signal === null ? undefined : new Error(`LevelDB ended the process (${signal})`));
+    child.once('error', (error) => resolve(what === 'repair' ? error : undefined));
+    child.once('close', (code, signal) => {
+      if (signal !== null) resolve(new Error(`LevelDB ended the process (${signal}): ${text}`));
+      else resolve(code === 0 || what === 'open' ? undefined : new Error(text));
     });
   });
 }
