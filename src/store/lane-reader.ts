@@ -1,6 +1,6 @@
 import type { LogChunk, LostRecords, StoredMessage } from '../delivery/ports.ts';
 import { errorText } from '../shared/errors.ts';
-import type { Db } from './batch-writer.ts';
+import type { BatchWriter, Db } from './batch-writer.ts';
 import { offsetOf, recordKey, recordsEnd } from './keys.ts';
 import { OffsetRanges } from './offset-ranges.ts';
 import { decodeRecord, isReleased } from './record.ts';
@@ -25,6 +25,8 @@ interface Stretch {
 export interface LaneReaderParts {
   readonly db: Db;
   readonly number: number;
+  /** Says whether the database is what it should be, or is being opened again. */
+  readonly writer: Pick<BatchWriter, 'isTrusted' | 'reopensTotal'>;
   /** A read failed, as it does on a damaged table. True: the database is being opened again or mended, read again later. */
   readonly onFailure: (error: unknown) => boolean;
   /** Something is about to be given up. */
@@ -50,15 +52,26 @@ export class LaneReader {
     this.#parts = parts;
   }
 
-  /** Reads on from `offset`; a stretch that is lost is read to its end, so that its right neighbour is known. */
+  /**
+   * Reads on from `offset`; a stretch that is lost is read to its end, so that its right neighbour is known.
+   * @throws {Error} while the database is being opened again: what is not there then may be there in the end.
+   */
   async read(offset: number, endOffset: number, maxCount: number): Promise<LogChunk> {
+    const { reopensTotal } = this.#parts.writer;
     this.#fault = 'missing';
     let at = offset;
     let found: readonly StoredMessage[] = [];
     while (found.length === 0 && at < endOffset) {
       ({ found, to: at } = await this.#scan(at, endOffset, maxCount));
     }
-    if (hasGap(offset, found, at)) found = await this.#rescue(offset, found, at);
+    if (hasGap(offset, found, at)) {
+      found = await this.#rescue(offset, found, at);
+      const { writer } = this.#parts;
+      if (!writer.isTrusted || writer.reopensTotal !== reopensTotal) {
+        await this.endRead();
+        throw new Error('the database is being opened again');
+      }
+    }
     const last = found.at(-1);
     const nextOffset = last === undefined || at >= endOffset ? at : last.offset + 1;
     const lost = this.#lost(offset, found, nextOffset);
