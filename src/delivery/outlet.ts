@@ -1,4 +1,3 @@
-import type { FailureAction } from '../config/types.ts';
 import type { AppendQueue } from './append-queue.ts';
 import type { LaneBackfill } from './backfill.ts';
 import type { Backlog } from './backlog.ts';
@@ -11,8 +10,9 @@ import type { Intake } from './intake.ts';
 import type { LaneCounters } from './lane-counters.ts';
 import type { LaneParts } from './lane-parts.ts';
 import { LinkState } from './link-state.ts';
-import { type CloseReason, type PublishOutcome, UNENCODABLE } from './ports.ts';
+import type { CloseReason, PublishOutcome } from './ports.ts';
 import { ProgressWatch } from './progress-watch.ts';
+import { refusalOf } from './refusal.ts';
 import { recordBytes } from './retention.ts';
 import { RetryPause } from './retry-pause.ts';
 import type { Settlement } from './settlement.ts';
@@ -99,8 +99,10 @@ export class Outlet {
     return this.#link.isOpen;
   }
 
+  /** True when a message that arrived now would be published and not stored. */
   get isDirect(): boolean {
-    return this.#direct.isOn;
+    if (this.#direct.isOn) return true;
+    return this.#mayEnterDirect && this.#parts.appending.entries.length === 0;
   }
 
   /** Why nothing is published at present, if that is so. */
@@ -196,16 +198,20 @@ export class Outlet {
    * Appends still under way are published now, so that what follows cannot overtake them.
    */
   #enterDirect(): boolean {
-    const { backlog, intake, appending, settlement } = this.#parts;
-    if (!this.#direct.mayEnter || !this.canPublish || !backlog.isHandedOut) return false;
-    if (intake.waiting > 0 || this.#caution.isNeeded(settlement.lowWaterMark)) return false;
-    for (const entry of appending.entries) {
+    if (!this.#mayEnterDirect) return false;
+    for (const entry of this.#parts.appending.entries) {
       if (this.#isTakenCareOf(entry)) continue;
       if (!this.window.hasRoomFor(entry)) return false;
       this.#publish(entry);
     }
     this.#direct.enter();
     return true;
+  }
+
+  get #mayEnterDirect(): boolean {
+    const { backlog, intake, settlement } = this.#parts;
+    if (!this.#direct.mayEnter || !this.canPublish || !backlog.isHandedOut) return false;
+    return intake.waiting === 0 && !this.#caution.isNeeded(settlement.lowWaterMark);
   }
 
   /** It has left the log's order for good or is in flight: it must not be published from the log. */
@@ -259,21 +265,8 @@ export class Outlet {
   }
 
   #refused(entry: Entry, outcome: Exclude<PublishOutcome, { kind: 'confirmed' }>): void {
-    const { counters, lane } = this.#parts;
-    if (outcome.kind === 'nacked') {
-      counters.nacked += 1;
-      this.#handle(entry, { action: lane.onReject, reason: 'rejected', detail: 'basic.nack' });
-      return;
-    }
-    counters.returned += 1;
-    const detail = outcome.replyText;
-    if (outcome.replyCode === UNENCODABLE) {
-      this.#handle(entry, { action: 'park', reason: 'rejected', detail });
-    } else this.#handle(entry, { action: lane.onUnroutable, reason: 'unroutable', detail });
-  }
-
-  #handle(entry: Entry, refusal: Refusal): void {
-    const { appending, departures } = this.#parts;
+    const { appending, departures, lane, counters } = this.#parts;
+    const refusal = refusalOf(outcome, lane, counters);
     if (refusal.action === 'retry') {
       this.spill(); // while it still has its place among the others
       this.#leave(entry);
@@ -352,11 +345,4 @@ export class Outlet {
     onEvent('lane-no-progress', { lane: name, recycling: scope, inFlight: this.window.size });
     publisher.recycle(scope, 'no confirm within amqp.confirmTimeoutMs');
   }
-}
-
-/** What to do with a message that the broker did not take. */
-interface Refusal {
-  readonly action: FailureAction;
-  readonly reason: 'unroutable' | 'rejected';
-  readonly detail: string;
 }
