@@ -45,7 +45,7 @@ export function randomOf(seed: number): Random {
 
 export async function openStore(
   path: string,
-  findings: StoreFinding[] = [],
+  findings: { push(finding: StoreFinding): unknown } = [],
   troubles: unknown[] = [],
 ): Promise<LevelStore> {
   const limits = { maxBytes: 1024 ** 3, reserveBytes: 0, ballastBytes: 0 };

@@ -81,7 +81,10 @@ function fileOf(scenario: string): string {
 }
 
 function describe({ name, verdict, failures, extras = {} }: ResultRow): string {
-  const more = Object.entries(extras).map(([key, value]) => `, ${key} ${value}`);
+  const counts = [
+    ...(Object.keys(verdict).length === 0 ? [] : [format(verdict)]),
+    ...Object.entries(extras).map(([key, value]) => `${key} ${value}`),
+  ];
   const end = failures.length === 0 ? 'holds' : `FAILS: ${failures.join('; ')}`;
-  return `${name}: ${format(verdict)}${more.join('')}: ${end}`;
+  return `${name}: ${counts.join(', ')}: ${end}`;
 }
