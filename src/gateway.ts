@@ -19,6 +19,7 @@ import { createParkedRoutes } from './observe/parked-routes.ts';
 import type { SnapshotSources } from './observe/sources.ts';
 import { GatewayError } from './shared/errors.ts';
 import type { DeviceMessage } from './shared/message.ts';
+import type { StoreFinding } from './store/finding.ts';
 import { LevelStore } from './store/level-store.ts';
 
 /** The lane of the gap manifest. No mapping can have this name. */
@@ -59,8 +60,7 @@ export class Gateway {
     this.#log = log;
     this.#version = version;
     this.#store = new LevelStore(config.store, {
-      onFinding: ({ kind, ...finding }) =>
-        log.error({ event: `store-${kind}`, ...finding }, 'the store is not as it was left'),
+      onFinding: (finding) => this.#found(finding),
       onTrouble: (err) => log.error({ event: 'store-trouble', err }, 'the store cannot be written'),
       onRecovered: () => log.info({ event: 'store-recovered' }, 'the store can be written again'),
     });
@@ -151,6 +151,30 @@ export class Gateway {
     const gapLane = await this.#lanes.create(spec, { limits: {}, whenFull: 'block' }, () => 0);
     this.#gapLane = gapLane.lane;
     this.#gaps.previousRuns(this.#store).catch(() => undefined); // closed again at once
+  }
+
+  /** Parked messages that are gone are named as any others; records of a log are by their lane. */
+  #found({ kind, ...finding }: StoreFinding): void {
+    this.#log.error({ event: `store-${kind}`, ...finding }, 'the store is not as it was left');
+    if (kind !== 'parked-lost' || finding.lane === undefined) return;
+    const { lane, detail, count = 1, epoch, seq } = finding;
+    const identity =
+      epoch === undefined || seq === undefined ? {} : { epoch, fromSeq: seq, toSeq: seq };
+    const named = this.#gaps.record({
+      lane,
+      reason: 'damaged',
+      count,
+      bytes: 0,
+      ...identity,
+      detail,
+    });
+    named.then(
+      () => {
+        const found = this.#lanes.byName.get(lane);
+        if (found !== undefined) found.counters.damaged += count;
+      },
+      () => undefined, // stopping; the log has it
+    );
   }
 
   async #tellGap(routingKey: string, event: object): Promise<void> {

@@ -21,7 +21,11 @@ const COUNTERS: readonly (readonly [name: string, help: string, read: LaneReader
     'Messages refused for want of room in the store.',
     (lane) => lane.refusedFullTotal,
   ],
-  ['damaged', 'Stored messages found unreadable.', (lane) => lane.damagedTotal],
+  [
+    'damaged',
+    'Stored or parked messages found unreadable or missing.',
+    (lane) => lane.damagedTotal,
+  ],
 ];
 
 const GAUGES: readonly (readonly [name: string, help: string, read: LaneReader])[] = [
