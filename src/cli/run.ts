@@ -76,9 +76,15 @@ function heedHangups(): (reload: () => Promise<void>) => void {
   };
 }
 
-function stopSignal(): Promise<'SIGTERM' | 'SIGINT'> {
+/** The first of either signal; the next one, whichever it is, ends the process at once. */
+function stopSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    process.once('SIGTERM', () => resolve('SIGTERM'));
-    process.once('SIGINT', () => resolve('SIGINT'));
+    const stop = (signal: NodeJS.Signals): void => {
+      process.off('SIGTERM', stop);
+      process.off('SIGINT', stop);
+      resolve(signal);
+    };
+    process.on('SIGTERM', stop);
+    process.on('SIGINT', stop);
   });
 }

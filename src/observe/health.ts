@@ -35,7 +35,7 @@ export function assessHealth(facts: HealthFacts): Health {
     mqtt: facts.listening ? ok('listening') : failed('not listening'),
     store: facts.storeWritable
       ? ok('writable')
-      : failed('not writable: nothing is acknowledged that the broker has not confirmed'),
+      : failed('not writable or full: nothing is acknowledged that the broker has not confirmed'),
     broker: checkBroker(facts),
     lanes: checkLanes(facts),
   };
