@@ -34,6 +34,8 @@ export interface LaneParkingParts {
   readonly name: string;
   readonly number: number;
   readonly onFinding: (finding: StoreFinding) => void;
+  /** Something is about to be given up. */
+  readonly beforeLoss: () => Promise<void>;
   /** Fewer are parked from now on: the checkpoint must say so first, or a crash would make it a loss. */
   readonly beforeRemoval: () => Promise<void>;
   /** Appends a released message; `also` goes into the same batch, with its offset. */
@@ -178,7 +180,7 @@ export class LaneParking {
       return decodeParked(key, value);
     } catch (error) {
       const detail = `A parked message cannot be read: ${errorText(error)}`;
-      this.#write(value.length, (batch) => batch.del(key).put(unreadableKey(key), value)).then(
+      this.#putAside(key, value).then(
         () => {
           this.count -= 1;
           const lane = this.#parts.name;
@@ -194,6 +196,12 @@ export class LaneParking {
       );
       return undefined;
     }
+  }
+
+  /** Out of the way, and the files as they were are kept. */
+  async #putAside(key: Buffer, value: Buffer): Promise<void> {
+    await this.#parts.beforeLoss();
+    await this.#write(value.length, (batch) => batch.del(key).put(unreadableKey(key), value));
   }
 
   async #lower(count: number): Promise<void> {

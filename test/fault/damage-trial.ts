@@ -45,7 +45,7 @@ async function drain(log: LaneLog): Promise<Drained> {
   const lost: LostRecords[] = [];
   let offset = log.lowWaterMark;
   while (offset < log.endOffset) {
-    const chunk = await eventually(() => log.read(offset, 100), { withinMs: 10_000 });
+    const chunk = await eventually(() => log.read(offset, 100), { withinMs: START_LIMIT_MS });
     for (const one of chunk.messages) {
       if (messages.has(one.offset)) throw new Error(`offset ${one.offset} is delivered twice`);
       messages.set(one.offset, one.message);
@@ -102,7 +102,7 @@ async function judgeParked(
   truth: LaneTruth,
   findings: StoreFinding[],
 ): Promise<number> {
-  const parked = await eventually(() => log.parked(1_000), { withinMs: 10_000 });
+  const parked = await eventually(() => log.parked(1_000), { withinMs: START_LIMIT_MS });
   for (const { message } of parked) {
     const original = truth.parked.find(({ epoch, seq }) => {
       return message.epoch === epoch && message.seq === seq;
@@ -115,7 +115,7 @@ async function judgeParked(
       const told = findings.filter((one) => one.kind === 'parked-lost' && one.lane === lane);
       expect(told.reduce((sum, one) => sum + (one.count ?? 0), 0)).toBe(missing);
     },
-    { withinMs: 5_000 },
+    { withinMs: START_LIMIT_MS },
   );
   return missing;
 }
@@ -136,7 +136,7 @@ async function takesNewOnes(store: LevelStore, lane: string): Promise<void> {
   const end = log.endOffset;
   const message = numbered(lane, store.epoch, 1);
   expect(await log.append(message)).toBe(end);
-  const { messages } = await eventually(() => log.read(end, 10), { withinMs: 10_000 });
+  const { messages } = await eventually(() => log.read(end, 10), { withinMs: START_LIMIT_MS });
   expect(messages).toMatchObject([{ offset: end, message: { ...message, fromStore: true } }]);
 }
 
