@@ -21,6 +21,7 @@ export async function run(options: { readonly config?: string }): Promise<number
   endOnUnknownFault(log);
   const gateway = new Gateway({ config, log, version: VERSION });
   const reload = heedHangups();
+  const stopAsked = stopSignal(); // one that comes during the start is heeded after it
   try {
     const listeners = await gateway.start();
     log.info({ event: 'ready', version: VERSION, gateway: config.gateway.id, listeners }, 'ready');
@@ -31,7 +32,7 @@ export async function run(options: { readonly config?: string }): Promise<number
     return EXIT_FAILED;
   }
   reload(() => gateway.reload(() => loadCheckedConfig(options.config)));
-  const signal = await stopSignal();
+  const signal = await stopAsked;
   log.info({ event: 'stopping', signal }, 'stopping; a second signal stops at once');
   process.once(signal, () => process.exit(EXIT_FAILED));
   await gateway.stop();

@@ -215,7 +215,7 @@ export class LevelStore implements MessageStore {
       await this.#db.put(CLEAN_END_KEY, value, { sync: true }).catch(() => undefined);
     }
     await this.#db.close();
-    await this.#mending.atWork();
+    await this.#mending.closed();
     await this.#checkpoint.close();
     await rm(join(this.#config.path, 'owner'), { force: true });
   }

@@ -54,9 +54,14 @@ export class Mending {
     this.#damage = undefined;
   }
 
-  /** The database is open and at work: the next start need not be careful. */
-  async atWork(): Promise<void> {
-    await this.#marker.clear();
+  /** The database is open and at work. */
+  atWork(): Promise<void> {
+    return this.#marker.atWork();
+  }
+
+  /** The database was closed: the next start need not be careful. */
+  closed(): Promise<void> {
+    return this.#marker.clear();
   }
 
   /**

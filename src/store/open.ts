@@ -66,9 +66,11 @@ export async function openDatabase(parts: OpeningParts): Promise<Opened> {
     throw unusableError(path, error);
   });
   const isKept = await keep(parts);
-  const hasDied = isStart && (await marker.wasLeft());
-  await marker.set();
-  const death = hasDied ? await tryElsewhere('open', db.location) : undefined;
+  const failedStarts = isStart ? await marker.failedStarts() : 0;
+  if (isStart) await marker.set(failedStarts);
+  // Reading all takes a while with a large store: only when one careful start was not enough.
+  const trial = failedStarts > 1 ? 'read' : 'open';
+  const death = failedStarts > 0 ? await tryElsewhere(trial, db.location) : undefined;
   const known = parts.damage ?? death;
   const found = known === undefined ? await openWhole(parts, isKept) : { fault: known };
   const opened =

@@ -11,6 +11,7 @@ const { ClassicLevel } = require(library);
 async function open() {
   const db = new ClassicLevel(location, { createIfMissing: false });
   await db.open();
+  if (what === 'read') for await (const _ of db.iterator({ highWaterMarkBytes: 65536 }));
   await new Promise((resolve) => setTimeout(resolve, Number(lingerMs)));
   await db.close();
 }
@@ -26,7 +27,7 @@ const LINGER_MS = 200;
  * or why it could not be repaired. Why it could not be opened this process finds out itself.
  */
 export function tryElsewhere(
-  what: 'open' | 'repair',
+  what: 'open' | 'read' | 'repair',
   location: string,
 ): Promise<Error | undefined> {
   const library = createRequire(import.meta.url).resolve('classic-level');
@@ -40,7 +41,7 @@ export function tryElsewhere(
     child.once('error', (error) => resolve(what === 'repair' ? error : undefined));
     child.once('close', (code, signal) => {
       if (signal !== null) resolve(new Error(`LevelDB ended the process (${signal}): ${text}`));
-      else resolve(code === 0 || what === 'open' ? undefined : new Error(text));
+      else resolve(code === 0 || what !== 'repair' ? undefined : new Error(text));
     });
   });
 }

@@ -72,9 +72,10 @@ function judge({ messages, lost }: Drained, truth: LaneTruth): number {
     );
     for (let offset = range.fromOffset; offset < range.fromOffset + range.count; offset += 1) {
       if (messages.has(offset)) throw new Error(`offset ${offset} is lost and delivered`);
+      if (offset >= truth.records.length) continue; // appended by a process that ended
       expectWithin(range, truth.records[offset]);
+      count += 1;
     }
-    count += range.count;
   }
   const delivered = [...messages.keys()].filter((offset) => offset >= truth.mark);
   expect(delivered.length + count).toBe(truth.records.length - truth.mark);
