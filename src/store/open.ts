@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Db } from './batch-writer.ts';
 import type { Witness } from './checkpoint-file.ts';
 import { type Contents, readContents } from './contents.ts';
+import { removeDeadlyTables } from './deadly-tables.ts';
 import type { DiskRoom } from './disk.ts';
 import type { StoreFinding } from './finding.ts';
 import { syncDatabase } from './lasting.ts';
@@ -184,7 +185,12 @@ async function repair(parts: OpeningParts, { isKept }: Damage): Promise<Opened> 
   for (let nth = 1; ; nth += 1) {
     await db.close();
     if (isKept) await safekeeping.restore();
-    await repairElsewhere(db.location);
+    await repairElsewhere(db.location).catch(async (death: unknown) => {
+      if (!isKept) throw death;
+      await safekeeping.restore();
+      if ((await removeDeadlyTables(db.location)) === 0) throw death;
+      await repairElsewhere(db.location); // what the other tables hold is saved
+    });
     await db.open();
     const contents = await readContents(db);
     const isWhole = await agrees(db, contents, witness);
@@ -192,9 +198,9 @@ async function repair(parts: OpeningParts, { isKept }: Damage): Promise<Opened> 
   }
 }
 
-/** Damaged tables can end the process that repairs them, and that which compacts them when they are open. */
+/** Damaged tables can end the process that repairs them, and that which compacts or reads them when they are open. */
 async function repairElsewhere(location: string): Promise<void> {
-  const death = (await tryElsewhere('repair', location)) ?? (await tryElsewhere('open', location));
+  const death = (await tryElsewhere('repair', location)) ?? (await tryElsewhere('read', location));
   if (death !== undefined) throw death;
 }
 
