@@ -14,8 +14,10 @@ export function covers(outer: TopicFilter, inner: TopicFilter): boolean {
     if (out?.kind === 'multi') return true;
     if (out === undefined || inn === undefined) return false;
     if (inn.kind === 'multi') {
-      // Every topic name has a first level, so `+/#` is the same as `#`.
-      return index === 0 && out.kind === 'single' && outer.levels[1]?.kind === 'multi';
+      // No topic name is empty, so `+/#` is the same as `#`, and `/+/#` as `/#` [MQTT-4.7.3-1].
+      const hasMore =
+        index === 0 || (index === 1 && first?.kind === 'literal' && first.text === '');
+      return hasMore && out.kind === 'single' && outer.levels[index + 1]?.kind === 'multi';
     }
     if (out.kind === 'literal' && (inn.kind !== 'literal' || inn.text !== out.text)) return false;
   }
