@@ -3,8 +3,7 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config';
 const isSoak = process.env['TIDEGATE_SOAK'] === '1';
 
 /**
- * Twice in some hundred runs a lane stood still for 20 to 30 s after its link was back, which is longer than some tests
- * wait; the cause is not found yet. Such a test is tried once more, so that it does not hide what the others find.
+ * Twice in some hundred runs a lane stood still for more than 20 s after its link was back, longer than the test waited; the cause is not found yet. Such a test is tried once more, so that it does not hide what the others find.
  */
 const RETRIES = 1;
 
