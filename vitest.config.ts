@@ -2,13 +2,7 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
 const isSoak = process.env['TIDEGATE_SOAK'] === '1';
 
-/**
- * Twice in some hundred runs a lane stood still for more than 20 s after its link was back, longer than the test waited; the cause is not found yet. Such a test is tried once more, so that it does not hide what the others find.
- */
-const RETRIES = 1;
-
 const heavy = {
-  retry: RETRIES,
   testTimeout: isSoak ? 3_600_000 : 120_000,
   hookTimeout: 120_000,
   fileParallelism: false,

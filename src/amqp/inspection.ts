@@ -4,7 +4,7 @@ import { type BrokerUrl, parseBrokerUrl } from './broker-url.ts';
 import { giveUpChannel, noteClosedByBroker, numbersReusable } from './channel-drain.ts';
 import { type DialOptions, dial } from './dial.ts';
 import type { Link } from './link.ts';
-import { answerWithin, channelWithin } from './no-answer.ts';
+import { answerWithin, channelWithin, type Patience } from './no-answer.ts';
 import { replyCodeOf } from './reply-code.ts';
 
 /** Something to look for at the broker. */
@@ -35,7 +35,7 @@ const ACCESS_REFUSED = 403;
 const NOT_FOUND = 404;
 
 /** An answer to one question takes a round trip. */
-const ANSWER_LIMIT_MS = 10_000;
+const PATIENCE: Patience = { limitMs: 10_000 };
 const CLOSE_LIMIT_MS = 2_000;
 
 /**
@@ -120,17 +120,15 @@ async function ask(
   question: (channel: Channel) => Promise<unknown>,
 ): Promise<number | undefined> {
   const opening = numbersReusable(model).then(() => model.createChannel());
-  const channel = await channelWithin(ANSWER_LIMIT_MS, opening, (late) =>
-    giveUpChannel(model, late),
-  );
+  const channel = await channelWithin(PATIENCE, opening, (late) => giveUpChannel(model, late));
   let refused: number | undefined;
   channel.on('error', (error) => {
     refused = replyCodeOf(error);
     noteClosedByBroker(model, channel);
   });
   try {
-    await answerWithin(ANSWER_LIMIT_MS, 'inspection', question(channel));
-    await answerWithin(ANSWER_LIMIT_MS, 'channel.close', channel.close());
+    await answerWithin(PATIENCE, 'inspection', question(channel));
+    await answerWithin(PATIENCE, 'channel.close', channel.close());
     return undefined;
   } catch (error) {
     const code = replyCodeOf(error) ?? refused;

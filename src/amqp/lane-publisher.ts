@@ -150,13 +150,14 @@ export class LanePublisher implements Publisher {
 
   async #tryOpen(model: ChannelModel, signal: AbortSignal): Promise<LaneChannel | undefined> {
     const { lane, topology, connection, answerLimitMs, onTrouble } = this.#options;
+    const patience = { limitMs: answerLimitMs, lost: signal };
     const hasHeard = connection.listen();
     try {
-      await ensureTopology(model, topology, answerLimitMs);
+      await ensureTopology(model, topology, patience);
       const onLost = (reason: CloseReason, channel: LaneChannel): void =>
         this.#reopen(reason, channel);
       const options = { lane, exchange: topology.exchange.name, onLost };
-      return await channelWithin(answerLimitMs, LaneChannel.open(model, options), (late) => {
+      return await channelWithin(patience, LaneChannel.open(model, options), (late) => {
         void late.close(CLOSE_LIMIT_MS);
       });
     } catch (error) {

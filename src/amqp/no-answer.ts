@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { pause } from './pause.ts';
 
 /** The broker has left a question open for too long. The connection may be well, and heartbeats come. */
 export class NoAnswer extends Error {
@@ -12,40 +12,60 @@ export class NoAnswer extends Error {
   }
 }
 
+/** How long an answer is waited for. */
+export interface Patience {
+  readonly limitMs: number;
+  /**
+   * Aborted when the connection is lost, which ends the wait. amqplib itself leaves the promise of a channel.close
+   * open for ever then.
+   */
+  readonly lost?: AbortSignal;
+}
+
 /**
  * The answer to one question, if it comes in time. What comes later is thrown away.
- * @throws {NoAnswer}
+ * @throws {NoAnswer} and whatever the answer is rejected with; any error when the connection is lost.
  */
-export function answerWithin<T>(limitMs: number, what: string, answer: Promise<T>): Promise<T> {
-  return within(limitMs, answer, () => new NoAnswer(what, limitMs, false));
+export function answerWithin<T>(patience: Patience, what: string, answer: Promise<T>): Promise<T> {
+  return within(patience, answer, () => new NoAnswer(what, patience.limitMs, false));
 }
 
 /**
  * A channel, if the broker opens it in time. One that is opened later is handed to `tooLate`, to be closed.
- * @throws {NoAnswer}
+ * @throws {NoAnswer} and whatever the opening is rejected with; any error when the connection is lost.
  */
 export async function channelWithin<C>(
-  limitMs: number,
+  patience: Patience,
   opening: Promise<C>,
   tooLate: (channel: C) => void,
 ): Promise<C> {
   try {
-    return await within(limitMs, opening, () => new NoAnswer('channel.open', limitMs, true));
+    return await within(patience, opening, () => {
+      return new NoAnswer('channel.open', patience.limitMs, true);
+    });
   } catch (error) {
     if (error instanceof NoAnswer) opening.then(tooLate, () => undefined);
     throw error;
   }
 }
 
-async function within<T>(limitMs: number, answer: Promise<T>, tooLate: () => Error): Promise<T> {
-  const answered = new AbortController();
+async function within<T>(
+  { limitMs, lost }: Patience,
+  answer: Promise<T>,
+  tooLate: () => Error,
+): Promise<T> {
+  const ended = new AbortController();
+  const end = (): void => ended.abort();
+  if (lost?.aborted) end();
+  lost?.addEventListener('abort', end);
   const limit = async (): Promise<never> => {
-    await delay(limitMs, undefined, { signal: answered.signal });
-    throw tooLate();
+    await pause(limitMs, ended.signal);
+    throw lost?.aborted ? new Error('the connection is lost') : tooLate();
   };
   try {
     return await Promise.race([answer, limit()]);
   } finally {
-    answered.abort(); // the rejection of the race's loser is seen by the race
+    lost?.removeEventListener('abort', end);
+    end(); // the rejection of the race's loser is seen by the race
   }
 }

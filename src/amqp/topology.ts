@@ -2,7 +2,7 @@ import type { Channel, ChannelModel } from 'amqplib';
 import { errorText, GatewayError } from '../shared/errors.ts';
 import { giveUpChannel, noteClosedByBroker, numbersReusable } from './channel-drain.ts';
 import { readInequivalence } from './inequivalent.ts';
-import { answerWithin, channelWithin } from './no-answer.ts';
+import { answerWithin, channelWithin, type Patience } from './no-answer.ts';
 import { replyCodeOf } from './reply-code.ts';
 
 /** Binding key that meets every routing key of a topic exchange; fanout and headers exchanges do not look at it. */
@@ -77,18 +77,18 @@ interface Step {
  * they are not ours to declare (bindings cannot be looked for). Uses channels of its own, because a
  * refusal closes the channel (AMQP 0-9-1 channel.close).
  * @throws {GatewayError} AMQP_TOPOLOGY_REFUSED with everything that is missing or refused, in the broker's words.
- * @throws {NoAnswer} when the broker takes more than `answerLimitMs` for one step (a quorum queue whose members
+ * @throws {NoAnswer} when the broker takes more than `patience.limitMs` for one step (a quorum queue whose members
  * are away, for instance); its channel is given up then.
  */
 export async function ensureTopology(
   model: ChannelModel,
   topology: Topology,
-  answerLimitMs: number,
+  patience: Patience,
 ): Promise<void> {
   const refusals: string[] = [];
   let steps = topology.exchange.declare ? declarations(topology) : checks(topology);
   while (steps.length > 0) {
-    const refusal = await runSteps(model, steps, answerLimitMs);
+    const refusal = await runSteps(model, steps, patience);
     if (refusal === undefined) break;
     refusals.push(refusal.text);
     // A declaration may need the ones before it, checks do not: go on behind the refused one.
@@ -101,21 +101,21 @@ export async function ensureTopology(
 async function runSteps(
   model: ChannelModel,
   steps: readonly Step[],
-  answerLimitMs: number,
+  patience: Patience,
 ): Promise<{ index: number; text: string } | undefined> {
   const opening = numbersReusable(model).then(() => model.createChannel());
-  const channel = await channelWithin(answerLimitMs, opening, (late) => giveUpChannel(model, late));
+  const channel = await channelWithin(patience, opening, (late) => giveUpChannel(model, late));
   channel.on('error', () => noteClosedByBroker(model, channel)); // the same error rejects the step
   try {
     for (const [index, step] of steps.entries()) {
       try {
-        await answerWithin(answerLimitMs, step.what, step.run(channel));
+        await answerWithin(patience, step.what, step.run(channel));
       } catch (error) {
         if (replyCodeOf(error) === undefined) throw error;
         return { index, text: refusalText(step, error) };
       }
     }
-    await answerWithin(answerLimitMs, 'channel.close', channel.close());
+    await answerWithin(patience, 'channel.close', channel.close());
     return undefined;
   } catch (error) {
     giveUpChannel(model, channel);

@@ -6,7 +6,7 @@ import { reload } from '../helpers/reload.ts';
 import { sharedAmqpUrl } from '../helpers/shared-rabbit.ts';
 import { createSite, LANE, type Site } from '../helpers/site.ts';
 
-const PATIENCE = { withinMs: 60_000 };
+const PATIENCE = { withinMs: 20_000 };
 const TOPIC = 'devices/d1/telemetry/temp';
 
 type Mapping = Readonly<Record<string, unknown>>;

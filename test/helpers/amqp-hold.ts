@@ -60,6 +60,14 @@ export class AmqpHold {
     this.#held.clear();
   }
 
+  /** Cuts all connections, with what it has held, and holds nothing any more. */
+  cut(): void {
+    this.holds = () => false;
+    this.#held.clear();
+    for (const socket of this.#sockets) socket.resetAndDestroy();
+    this.#sockets.clear();
+  }
+
   close(): void {
     this.#server.close();
     for (const socket of this.#sockets) socket.destroy();

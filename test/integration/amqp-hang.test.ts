@@ -11,6 +11,7 @@ import { sharedAmqpUrl } from '../helpers/shared-rabbit.ts';
 const PATIENCE = { withinMs: 30_000 };
 const QUEUE_DECLARE = '50.10';
 const CHANNEL_OPEN = '20.10';
+const CHANNEL_CLOSE = '20.40';
 const CONFIRM_SELECT = '85.10';
 
 interface ImpatientLane {
@@ -146,3 +147,24 @@ test('before the given-up channels use up the connection it is made anew', async
   expect(troubles[0]?.message).toContain('connection lost: 64 channels without an answer');
   hold.release();
 });
+
+test.each([
+  ['channel.open', CHANNEL_OPEN],
+  ['queue.declare', QUEUE_DECLARE],
+  ['channel.close', CHANNEL_CLOSE],
+  ['confirm.select', CONFIRM_SELECT],
+])(
+  'a link that is lost before the answer to %s is not waited for: the lane opens on the next',
+  async (_name, id) => {
+    const hold = await startAmqpHold(sharedAmqpUrl());
+    hold.holds = (method) => method.id === id;
+    const { connection } = startConnection({ urls: [hold.url] });
+    const lane = impatientLane(connection, 600_000);
+    lane.publisher.start(lane.recorder);
+    await eventually(() => expect(hold.heldChannels).toBe(1), PATIENCE);
+    hold.cut();
+    await lane.recorder.told('open');
+    lane.recorder.publish(lane.publisher, laneMessage(1, 'routed'));
+    expect(await lane.recorder.answered(1)).toEqual({ kind: 'confirmed' });
+  },
+);
