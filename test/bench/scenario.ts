@@ -1,13 +1,13 @@
+import type { Central } from './central.ts';
+
 /** Numbers of one measurement, with the unit in each name: `messagesPerSecond`, `pubackP99Ms`. */
 export type Measured = Readonly<Record<string, number>>;
 
-/** The stage that a scenario plays on: fresh for each measurement. */
+/** The stage that a scenario plays on. */
 export interface Stage {
-  /** Empty folder for this measurement, on a real disk. */
+  /** For this measurement alone: exists, is empty, and lies on a real disk. */
   readonly dir: string;
-  /** The central broker: AMQP URL of guest and the port of its MQTT plugin. One node for the whole run. */
-  readonly centralUrl: string;
-  readonly centralMqttPort: number;
+  readonly central: Central;
   /** One line for the person who waits. */
   say(line: string): void;
 }

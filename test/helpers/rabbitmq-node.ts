@@ -33,6 +33,8 @@ export interface RabbitNodeOptions {
   readonly config?: string;
   /** Folder of all the node's files, made if missing. Default a new one in the temp folder. */
   readonly dir?: string;
+  /** Command to run the node under, which must end in an exec of it: `['strace', '-D', …]`. */
+  readonly wrapper?: readonly string[];
 }
 
 /** A private RabbitMQ of one node on 127.0.0.1, with its own ports, epmd, cookie and files. */
@@ -40,14 +42,21 @@ export class RabbitNode {
   readonly #dir: string;
   readonly #ports: NodePorts;
   readonly #settings: NodeSettings;
+  readonly #wrapper: readonly string[];
   readonly #removeDir = (): void => rmSync(this.#dir, { recursive: true, force: true });
   #beam: ChildProcess | undefined;
   #epmd: ChildProcess | undefined;
 
-  constructor(dir: string, ports: NodePorts, settings: NodeSettings) {
+  constructor(
+    dir: string,
+    ports: NodePorts,
+    settings: NodeSettings,
+    wrapper: readonly string[] = [],
+  ) {
     this.#dir = dir;
     this.#ports = ports;
     this.#settings = settings;
+    this.#wrapper = wrapper;
   }
 
   /** Port of AMQP 0-9-1; it stays the same over restarts. */
@@ -87,7 +96,9 @@ export class RabbitNode {
     this.#epmd ??= spawnOwned('epmd', ['-port', `${this.#ports.epmd}`], options);
     await this.#waitFor(() => acceptsTcp(this.#ports.epmd), this.#epmd, 'epmd');
     process.off('exit', this.#removeDir).on('exit', this.#removeDir);
-    const beam = spawnOwned(`${SCRIPTS}/rabbitmq-server`, [], options);
+    const server = `${SCRIPTS}/rabbitmq-server`;
+    const [first = server, ...rest] = [...this.#wrapper, server];
+    const beam = spawnOwned(first, rest, options);
     this.#beam = beam;
     await this.#waitFor(() => acceptsLogin(this.url), beam, 'rabbitmq-server');
   }
@@ -195,7 +206,8 @@ export async function startRabbitNode(options: RabbitNodeOptions = {}): Promise<
     epmd: await freePort(),
   };
   const settings = { plugins: options.plugins ?? [], config: options.config ?? '' };
-  const node = new RabbitNode(dir, ports, settings);
+  const wrapper = options.wrapper ?? [];
+  const node = new RabbitNode(dir, ports, settings, wrapper);
   await node.start();
   return node;
 }

@@ -1,0 +1,94 @@
+import { writeFile } from 'node:fs/promises';
+import { connect as connectTcp } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { connect } from 'amqplib';
+import { exitOf, spawnOwned } from '../../helpers/child-process.ts';
+import { freePort } from '../../helpers/free-port.ts';
+import { BenchProcess } from '../bench-process.ts';
+import type { Contender, ContenderSetup, RunningContender } from '../contender.ts';
+
+const MOSQUITTO = '/usr/sbin/mosquitto';
+const POLL_MS = 20;
+const START_LIMIT_MS = 10_000;
+
+/** Its limits of queued and inflight messages are lifted: with the defaults it would throw messages away. */
+const CONFIG = (port: number, dir: string): string => `
+listener ${port} 127.0.0.1
+allow_anonymous true
+persistence true
+persistence_location ${dir}/
+max_queued_messages 0
+max_inflight_messages 0
+set_tcp_nodelay true
+log_type error
+user root
+`;
+
+/** Mosquitto with persistence, and a script that takes from it and publishes to the central broker. */
+export const mosquittoBridge: Contender = {
+  name: 'mosquitto-bridge',
+  about:
+    'Mosquitto with persistence (saved every 30 minutes, its default) and a bridge script, MQTT.js to amqplib with confirms. PUBACK means that Mosquitto has the message in memory.',
+  start: async (setup) => {
+    const port = await freePort();
+    const config = `${setup.dir}/mosquitto.conf`;
+    await writeFile(config, CONFIG(port, setup.dir).trimStart());
+    await bindCentralQueue(setup);
+    return start(setup, config, port);
+  },
+};
+
+async function start(
+  setup: ContenderSetup,
+  config: string,
+  port: number,
+): Promise<RunningContender> {
+  const [first = MOSQUITTO, ...rest] = [...(setup.wrapper ?? []), MOSQUITTO, '-c', config];
+  const mosquitto = spawnOwned(first, rest, { stdio: 'ignore' });
+  await accepts(port);
+  const bridge = BenchProcess.start('contenders/bridge-script.ts', {
+    mqttUrl: `mqtt://127.0.0.1:${port}`,
+    amqpUrl: setup.uplinkUrl,
+    exchange: `exchange-${setup.queue}`,
+  });
+  await bridge.said('subscribed');
+  const stop = async (): Promise<void> => {
+    await bridge.kill();
+    mosquitto.kill('SIGTERM');
+    await exitOf(mosquitto);
+  };
+  return {
+    mqttPort: port,
+    pids: [mosquitto.pid ?? 0, bridge.pid],
+    restart: async () => {
+      await stop();
+      const beganMs = performance.now();
+      const running = await start(setup, config, port);
+      return { running, startMs: performance.now() - beganMs };
+    },
+    stop,
+  };
+}
+
+async function bindCentralQueue({ central, queue }: ContenderSetup): Promise<void> {
+  const model = await connect(central.url);
+  const channel = await model.createChannel();
+  await channel.assertExchange(`exchange-${queue}`, 'topic', { durable: true });
+  await channel.bindQueue(queue, `exchange-${queue}`, '#');
+  await model.close();
+}
+
+async function accepts(port: number): Promise<void> {
+  const deadlineMs = performance.now() + START_LIMIT_MS;
+  for (;;) {
+    const socket = connectTcp(port, '127.0.0.1');
+    const isUp = await new Promise<boolean>((resolve) => {
+      socket.once('connect', () => resolve(true));
+      socket.once('error', () => resolve(false));
+    });
+    socket.destroy();
+    if (isUp) return;
+    if (performance.now() > deadlineMs) throw new Error('mosquitto does not accept connections');
+    await delay(POLL_MS);
+  }
+}
