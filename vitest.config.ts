@@ -24,7 +24,7 @@ const config: ViteUserConfig = defineConfig({
       {
         test: {
           name: 'integration',
-          include: ['test/integration/**/*.test.ts'],
+          include: ['test/{integration,bench}/**/*.test.ts'],
           ...heavy,
           ...after(2),
         },

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import type { Goal } from './scenario.ts';
 import { judge } from './runner-goals.ts';
 import type { Round } from './runner-result.ts';
+import type { Goal } from './scenario.ts';
 
 const TIMES: Goal = {
   what: 'five times as many',

@@ -1,5 +1,5 @@
-import type { Goal } from './scenario.ts';
 import { type ScenarioResult, valuesOf } from './runner-result.ts';
+import type { Goal } from './scenario.ts';
 import { type Spread, spread } from './statistics.ts';
 
 /** How a goal came out. */
