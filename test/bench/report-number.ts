@@ -11,8 +11,9 @@ const WORDS: Readonly<Record<string, string>> = {
   Us: 'µs',
   Cpu: 'CPU',
   Puback: 'PUBACK',
+  Mb: 'MB',
 };
-const UNITS: ReadonlySet<string> = new Set(['Ms', 'Us', 'Bytes', 'Seconds']);
+const UNITS: ReadonlySet<string> = new Set(['Ms', 'Us', 'Bytes', 'Mb', 'Seconds']);
 
 /** How the numbers of one metric are written. */
 export interface MetricStyle {

@@ -7,7 +7,7 @@ import { spread } from './statistics.ts';
 export type Table = readonly (readonly string[])[];
 
 /** What each subject reached: medians, with the smallest and largest of the rounds. */
-export function subjectTable(result: ScenarioResult): Table {
+export function subjectTable(result: Pick<ScenarioResult, 'subjects' | 'rounds'>): Table {
   const columns = metricsOf(result).map((metric) => {
     const all = result.subjects.flatMap((subject) => valuesOf(result, subject, metric));
     const { label, divisor } = styleOf(metric, Math.max(...all));

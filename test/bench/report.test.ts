@@ -63,6 +63,7 @@ test.each([
 test('a metric is named in words with its unit', () => {
   expect(styleOf('messagesPerSecond', 5).label).toBe('messages per second');
   expect(styleOf('pubackP99Ms', 5).label).toBe('PUBACK p99, ms');
+  expect(styleOf('residentMb', 5).label).toBe('resident, MB');
   expect(styleOf('cpuUsPerMessage', 5).label).toBe('CPU µs per message');
   expect(styleOf('bytesPerMessage', 5e6)).toEqual({ label: 'bytes per message', divisor: 1 });
 });

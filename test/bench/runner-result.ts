@@ -41,7 +41,10 @@ export function metricsOf({ rounds }: Pick<ScenarioResult, 'rounds'>): string[] 
 }
 
 /** The subjects of which no measurement succeeded. */
-export function unmeasured({ subjects, rounds }: ScenarioResult): string[] {
+export function unmeasured({
+  subjects,
+  rounds,
+}: Pick<ScenarioResult, 'subjects' | 'rounds'>): string[] {
   return subjects.filter(
     (subject) => !rounds.some((round) => round.subject === subject && round.measured !== undefined),
   );
