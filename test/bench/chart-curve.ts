@@ -62,11 +62,17 @@ export function seriesOf(result: ScenarioResult, metric: string): Map<string, Po
     const x = Number(digits.replaceAll(/[,_]/g, '')) * (UNITS[unit] ?? 1);
     const of = spread(valuesOf(result, subject, metric));
     if (of === undefined || !(of.min > 0 && x > 0)) continue;
-    const name = subject.replace(text, '').replaceAll(/^[\s,-]+|[\s,-]+$/g, '');
+    // Behind the number stands its unit, as a rule, which may be in the singular.
+    const [before = '', after = ''] = subject.split(text).map(trimmed);
+    const name = before === '' ? after : before;
     const points = [...(series.get(name) ?? []), { x, of }].toSorted((a, b) => a.x - b.x);
     series.set(name, points);
   }
   return series;
+}
+
+function trimmed(text: string): string {
+  return text.replaceAll(/^[\s,-]+|[\s,-]+$/g, '');
 }
 
 /** 1, 2 and 5 times powers of ten, so far that all values lie between the first and the last. */

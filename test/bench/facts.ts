@@ -9,6 +9,7 @@ import { quantile } from './statistics.ts';
 
 /** Of the goals in the first table: what the load process can do with those clients is its ceiling. */
 const CEILING_LOAD = { clients: 20, window: 50, payloadBytes: 200 } as const;
+const MOSQUITTO = 'mosquitto';
 const SYNCS = 200;
 /** A page, which is the least that a file system writes. */
 const SYNCED_BYTES = 4096;
@@ -73,6 +74,6 @@ export function measureSyncs(file: string): number[] {
 function mosquittoVersion(): string | undefined {
   // Debian puts it where only root's PATH leads. It prints its version with the help, and its status is not 0.
   const env = { PATH: `${process.env['PATH']}:/usr/sbin` };
-  const { stdout } = spawnSync('mosquitto', ['-h'], { env, encoding: 'utf8' });
+  const { stdout } = spawnSync(MOSQUITTO, ['-h'], { env, encoding: 'utf8' });
   return /mosquitto version ([\d.]+)/.exec(stdout ?? '')?.[1];
 }
