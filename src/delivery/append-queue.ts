@@ -20,7 +20,7 @@ export class AppendQueue {
   /** Appends; a log that was closed first makes the message unsafe. */
   append(entry: Entry): void {
     entry.stored = true;
-    if (!entry.inFlight) entry.message = { ...entry.message, fromStore: true };
+    if (!entry.inFlight) entry.message.fromStore = true;
     this.#entries.push(entry);
     this.#log.append(entry.message).then(
       (offset) => {

@@ -1,9 +1,12 @@
 import type { LaneMessage } from '../shared/message.ts';
 import type { StoredMessage } from './ports.ts';
 
+/** A message of this lane alone, which may still find its way into the store. */
+export type OwnMessage = LaneMessage & { fromStore?: boolean };
+
 /** A message in the hands of its lane, from `accept` or from the log until it is settled. */
 export interface Entry {
-  message: LaneMessage;
+  readonly message: OwnMessage;
   /** Its place in the log; -1 while it has none. */
   offset: number;
   /** It is in the log or on the way there. */
@@ -27,7 +30,7 @@ export const nothingToTell = (): void => undefined;
 
 /** An entry for a message that just arrived. */
 export function arrivedEntry(
-  message: LaneMessage,
+  message: OwnMessage,
   safe: () => void,
   unsafe: (error: unknown) => void,
 ): Entry {

@@ -3,7 +3,7 @@ import type { LaneMessage, MappedMessage } from '../shared/message.ts';
 import { AppendQueue } from './append-queue.ts';
 import { Backlog } from './backlog.ts';
 import { Departures } from './departures.ts';
-import { arrivedEntry } from './entry.ts';
+import { arrivedEntry, type OwnMessage } from './entry.ts';
 import type { InFlightWindow } from './in-flight-window.ts';
 import { Intake } from './intake.ts';
 import { LaneCounters } from './lane-counters.ts';
@@ -260,12 +260,17 @@ export class Lane {
     return this.#appending.entries.length + this.#departures.underWay > 0;
   }
 
-  #identify(message: MappedMessage, routingKey: string): LaneMessage {
+  #identify(message: MappedMessage, routingKey: string): OwnMessage {
     this.#seq += 1;
     this.counters.accepted += 1;
     this.#age.arrived(this.#seq);
     const { gatewayId, epoch } = this.#parts;
-    return { ...message, gatewayId, epoch, seq: this.#seq, routingKey };
+    const { topic, payload, qos, dup, retain, clientId, receivedAtMs, username, amqp } = message;
+    const seq = this.#seq;
+    const identity = { gatewayId, epoch, seq, routingKey, fromStore: false };
+    // Not spread: this runs for every message, and V8 copies an unknown shape slowly.
+    const own = { topic, payload, qos, dup, retain, clientId, receivedAtMs, ...identity };
+    return username === undefined && amqp === undefined ? own : { ...message, ...identity };
   }
 
   #readFailed(error: unknown): void {

@@ -145,7 +145,7 @@ export class Outlet {
     entry.safe();
     if (this.#isTakenCareOf(entry)) backlog.claim(entry.offset);
     else {
-      entry.message = { ...entry.message, fromStore: true }; // it may have been in flight on a lost link
+      entry.message.fromStore = true; // it may have been in flight on a lost link
       backlog.appended(entry);
     }
     if (entry.settled) departures.settle(entry);

@@ -136,14 +136,14 @@ function deviceMessage(
   packet: Packet,
 ): DeviceMessage {
   const { topic, payload, qos } = packet;
-  return {
+  const message = {
     topic,
     payload: typeof payload === 'string' ? Buffer.from(payload) : payload,
     qos,
     dup: packet.dup === true,
     retain: packet.retain === true,
     clientId,
-    ...(username === undefined ? {} : { username }),
     receivedAtMs: Date.now(),
   };
+  return username === undefined ? message : { ...message, username };
 }
