@@ -1,11 +1,13 @@
+import type { GatewayError } from '../shared/errors.ts';
 import type { Entry } from './entry.ts';
-import type { LaneLog } from './ports.ts';
+import type { AppendDone, LaneLog } from './ports.ts';
 
 /** What is on the way into the log, in the order in which it will be durable. */
-export class AppendQueue {
+export class AppendQueue implements AppendDone {
   readonly #log: LaneLog;
   readonly #onDurable: (entry: Entry) => void;
-  #entries: Entry[] = [];
+  readonly #entries: Entry[] = [];
+  #failed = 0;
 
   /** `onDurable` is called in the order of the appends, after the entry was given its offset. */
   constructor(log: LaneLog, onDurable: (entry: Entry) => void) {
@@ -22,14 +24,22 @@ export class AppendQueue {
     entry.stored = true;
     if (!entry.inFlight) entry.message.fromStore = true;
     this.#entries.push(entry);
-    this.#log.append(entry.message).then(
-      (offset) => {
-        this.#entries.shift();
-        entry.offset = offset;
-        this.#onDurable(entry);
-      },
-      (error: unknown) => entry.unsafe(error),
-    );
+    this.#log.append(entry.message, this);
+  }
+
+  /** For the log. */
+  appended(offset: number): void {
+    const entry = this.#entries.shift();
+    if (entry === undefined) throw new Error('the log has more appends than the lane');
+    entry.offset = offset;
+    this.#onDurable(entry);
+  }
+
+  /** For the log. What failed stays among the entries: it has its place in the order and is not safe. */
+  failed(error: GatewayError): void {
+    const entry = this.#entries[this.#failed];
+    this.#failed += 1;
+    entry?.unsafe(error);
   }
 
   /** The message's offset, or the least that it is about to get: released messages may come before it. */

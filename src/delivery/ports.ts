@@ -1,3 +1,4 @@
+import type { GatewayError } from '../shared/errors.ts';
 import type { LaneMessage } from '../shared/message.ts';
 
 /** What the broker said about one published message. */
@@ -125,6 +126,14 @@ export interface LogChunk {
   readonly nextOffset: number;
 }
 
+/** Told what became of an append. Not a promise: this is done for every message that is stored. */
+export interface AppendDone {
+  /** The record is on disk, at that offset. */
+  appended(offset: number): void;
+  /** STORE_CLOSED: the store was closed before. */
+  failed(error: GatewayError): void;
+}
+
 /**
  * One lane's durable log: offsets 0, 1, 2 … without a gap. Records leave only from the front.
  * It has one writer and one reader, the lane.
@@ -137,11 +146,10 @@ export interface LaneLog {
   /** Bytes of the unsettled records found when the log was opened, as an estimate; 0 when there were none. */
   readonly initialBytes: number;
   /**
-   * Resolves with the record's offset after it is on disk (`sync: true`). Records become durable in the
-   * order of the calls. A failing disk delays it, for as long as it takes, and never rejects it.
-   * @throws {GatewayError} STORE_CLOSED when the store is closed before.
+   * Tells `done` when the record is on disk (`sync: true`). Records become durable in the order of the calls, and
+   * each call is told in that order, never within it. A failing disk delays that for as long as it takes.
    */
-  append(message: LaneMessage): Promise<number>;
+  append(message: LaneMessage, done: AppendDone): void;
   /**
    * Reads from `offset` on, up to the limits. `nextOffset` is greater than `offset` unless that is the end;
    * damage makes records lost, it does not make a read fail.

@@ -18,6 +18,8 @@ export interface WriteTask {
   addTo(batch: Batch): void;
   /** The batch is on disk. */
   written(): void;
+  /** All of the batch was `written`. In a turn of its own: what it throws has nothing to do with the disk. */
+  told?(): void;
   /** The store was closed first. */
   abandoned(error: GatewayError): void;
 }
@@ -136,6 +138,9 @@ export class BatchWriter {
     this.#queue = this.#queue.slice(others);
     if (!this.writable && !this.lacksReserve) this.#recovered();
     for (const task of done) task.written();
+    queueMicrotask(() => {
+      for (const task of done) task.told?.();
+    });
     this.#hooks.batchWritten();
   }
 

@@ -1,5 +1,6 @@
 import { ClassicLevel } from 'classic-level';
 import type {
+  AppendDone,
   Identified,
   LaneLog,
   LogChunk,
@@ -9,6 +10,7 @@ import type {
   Unparked,
 } from '../delivery/ports.ts';
 import type { LaneMessage } from '../shared/message.ts';
+import { type AppendParts, AppendTask, type LogEnd } from './append-task.ts';
 import type { Batch, BatchWriter, Db } from './batch-writer.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import type { LaneWitness } from './checkpoint-file.ts';
@@ -16,8 +18,8 @@ import { readPositions } from './contents.ts';
 import type { StoreFinding } from './finding.ts';
 import { encodeU48, markKey, recordKey, recordsEnd } from './keys.ts';
 import { LaneParking } from './lane-parking.ts';
-import { type Identity, LaneReader } from './lane-reader.ts';
-import { encodeRecord } from './record.ts';
+import { LaneReader } from './lane-reader.ts';
+import { RecordTexts } from './record-texts.ts';
 import { seal } from './sealed.ts';
 
 export interface LaneLogParts {
@@ -47,27 +49,34 @@ export class LevelLaneLog implements LaneLog {
   readonly #parts: LaneLogParts;
   readonly #reader: LaneReader;
   readonly #parking: LaneParking;
-  #nextAssigned = 0;
+  readonly #end: LogEnd = { nextAssigned: 0, endOffset: 0, durableEnd: 0, last: undefined };
+  readonly #appendParts: AppendParts;
   #persistedMark = 0;
   #cleared = 0;
   #clearedSinceCompaction = 0;
   #isLoaded = false;
   #checkpointedMark = 0;
-  /** Behind the last record that is on disk; below `endOffset` when records at the end are lost. */
-  #durableEnd = 0;
-  #last: Identity | undefined;
   lowWaterMark = 0;
-  endOffset = 0;
   initialBytes = 0;
 
   constructor(parts: LaneLogParts) {
     this.#parts = parts;
+    const { number, freesRoom } = parts;
+    this.#appendParts = { number, freesRoom, end: this.#end, texts: new RecordTexts() };
     this.#reader = new LaneReader({ ...parts, onFailure: parts.onReadFailure });
     this.#parking = new LaneParking({
       ...parts,
       beforeRemoval: () => parts.checkpoint.flush(),
-      append: (message, also) => this.#append(message, also),
+      append: (message, also) =>
+        new Promise((appended, failed) => {
+          const task = new AppendTask(this.#appendParts, message, { appended, failed }, also);
+          parts.writer.write(task);
+        }),
     });
+  }
+
+  get endOffset(): number {
+    return this.#end.endOffset;
   }
 
   get name(): string {
@@ -85,19 +94,19 @@ export class LevelLaneLog implements LaneLog {
     this.lowWaterMark = Math.max(this.lowWaterMark, start, witness?.lowWaterMark ?? 0);
     this.#cleared = Math.min(firstOffset ?? this.lowWaterMark, this.lowWaterMark);
     // What was told to be durable counts, also if it is not there: then it is lost, and must be found so.
-    this.endOffset = Math.max(
+    this.#end.endOffset = Math.max(
       this.endOffset,
       endOffset,
       this.lowWaterMark,
       witness?.endOffset ?? 0,
     );
-    this.#nextAssigned = this.endOffset;
-    this.#durableEnd = Math.max(endOffset, mark ?? 0);
+    this.#end.nextAssigned = this.endOffset;
+    this.#end.durableEnd = Math.max(endOffset, mark ?? 0);
     await this.#reader.endRead();
     this.#tellParkedLost(await this.#parking.load());
     if (this.#isLoaded) return;
     this.#isLoaded = true;
-    this.#last = last;
+    this.#end.last = last;
     this.initialBytes = await this.#estimateBytes();
     if (witness !== undefined) this.#compare(witness);
   }
@@ -114,23 +123,24 @@ export class LevelLaneLog implements LaneLog {
       number: this.#parts.number,
       lowWaterMark: this.lowWaterMark,
       endOffset: this.endOffset,
-      lastEpoch: this.#last?.epoch ?? 0,
-      lastSeq: this.#last?.seq ?? 0,
+      lastEpoch: this.#end.last?.epoch ?? 0,
+      lastSeq: this.#end.last?.seq ?? 0,
       parked: Math.max(0, this.#parking.count),
     };
   }
 
   /** What is known to be on disk, and must be there after a reopening. */
   durable(): LaneWitness {
-    return { ...this.#stand(), endOffset: this.#durableEnd };
+    return { ...this.#stand(), endOffset: this.#end.durableEnd };
   }
 
   #compare(witness: LaneWitness): void {
     const { lastEpoch: epoch, lastSeq: seq, endOffset } = witness;
     if (seq > 0) this.#reader.knownLast = { epoch, seq, endOffset };
     const isNewer =
-      epoch > (this.#last?.epoch ?? 0) || (epoch === this.#last?.epoch && seq > this.#last.seq);
-    if (isNewer && seq > 0) this.#last = { epoch, seq };
+      epoch > (this.#end.last?.epoch ?? 0) ||
+      (epoch === this.#end.last?.epoch && seq > this.#end.last.seq);
+    if (isNewer && seq > 0) this.#end.last = { epoch, seq };
     this.#tellParkedLost(witness.parked - this.#parking.count);
   }
 
@@ -140,36 +150,8 @@ export class LevelLaneLog implements LaneLog {
     this.#parts.onFinding({ kind: 'parked-lost', lane: this.name, count, detail });
   }
 
-  append(message: LaneMessage): Promise<number> {
-    return this.#append(message, undefined);
-  }
-
-  #append(
-    message: LaneMessage,
-    also: ((batch: Batch, offset: number) => void) | undefined,
-  ): Promise<number> {
-    return new Promise((resolve, reject) => {
-      let offset = 0;
-      this.#parts.writer.write({
-        bytes: message.payload.length + message.topic.length + message.clientId.length + 64,
-        // What is released is on the disk already, and only in the log it can leave it.
-        freesRoom: this.#parts.freesRoom || also !== undefined,
-        addTo: (batch) => {
-          // The offset is given only here: a batch that failed leaves no hole behind.
-          offset = this.#nextAssigned++;
-          const key = recordKey(this.#parts.number, offset);
-          batch.put(key, encodeRecord(key, message, also !== undefined));
-          also?.(batch, offset);
-        },
-        written: () => {
-          this.endOffset = offset + 1;
-          this.#durableEnd = offset + 1;
-          if (also === undefined) this.#last = { epoch: message.epoch, seq: message.seq };
-          resolve(offset);
-        },
-        abandoned: reject,
-      });
-    });
+  append(message: LaneMessage, done: AppendDone): void {
+    this.#parts.writer.write(new AppendTask(this.#appendParts, message, done));
   }
 
   park(message: LaneMessage, note: ParkNote): Promise<boolean> {

@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { GatewayError } from '../shared/errors.ts';
 import type { LaneMessage, MessageProperties, QoS } from '../shared/message.ts';
+import { encodeTexts } from './record-texts.ts';
 
 /**
  * One stored message:
@@ -17,42 +18,38 @@ import type { LaneMessage, MessageProperties, QoS } from '../shared/message.ts';
  */
 const PLAIN_LAYOUT = 1;
 const PROPERTIES_LAYOUT = 2;
-const FIXED_BYTES = 4 + 1 + 1 + 4 + 6 + 6 + 1 + 2 + 2 + 2 + 1;
+const NUMBERS_BYTES = 4 + 1 + 1 + 4 + 6 + 6;
+const FIXED_BYTES = NUMBERS_BYTES + 1 + 2 + 2 + 2 + 1;
 const FLAG_DUP = 0b0100;
 const FLAG_RETAIN = 0b1000;
 const FLAG_USERNAME = 0b1_0000;
 const FLAG_RELEASED = 0b10_0000;
 const NO_PROPERTIES: Buffer = Buffer.alloc(0);
 
-/** Serialises a message for the value of `key`; `isReleased`: it was parked, and stands behind younger ones. */
-export function encodeRecord(key: Buffer, message: LaneMessage, isReleased = false): Buffer {
-  const { gatewayId, topic, clientId, username = '', routingKey, payload } = message;
-  const gatewayBytes = Buffer.byteLength(gatewayId);
-  const topicBytes = Buffer.byteLength(topic);
-  const clientBytes = Buffer.byteLength(clientId);
-  const usernameBytes = Buffer.byteLength(username);
-  const routingKeyBytes = Buffer.byteLength(routingKey);
-  const textBytes = gatewayBytes + topicBytes + clientBytes + usernameBytes + routingKeyBytes;
-  const properties = encodeProperties(message.amqp);
-  const bytes = FIXED_BYTES + textBytes + properties.length + payload.length;
-  const record = Buffer.allocUnsafe(bytes);
-  let at = record.writeUInt8(message.amqp === undefined ? PLAIN_LAYOUT : PROPERTIES_LAYOUT, 4);
-  at = record.writeUInt8(flagsOf(message) | (isReleased ? FLAG_RELEASED : 0), at);
-  at = record.writeUInt32BE(message.epoch, at);
+/**
+ * Serialises a message for the value of `key`; `isReleased`: it was parked, and stands behind younger ones.
+ * `texts` are those of the message, for a caller that has them encoded.
+ */
+export function encodeRecord(
+  key: Buffer,
+  message: LaneMessage,
+  isReleased: boolean = false,
+  texts: Buffer = encodeTexts(message),
+): Buffer {
+  const { payload, amqp } = message;
+  const properties = encodeProperties(amqp);
+  const record = Buffer.allocUnsafe(
+    NUMBERS_BYTES + texts.length + properties.length + payload.length,
+  );
+  record[4] = amqp === undefined ? PLAIN_LAYOUT : PROPERTIES_LAYOUT;
+  record[5] = flagsOf(message) | (isReleased ? FLAG_RELEASED : 0);
+  let at = record.writeUInt32BE(message.epoch, 6);
   at = record.writeUIntBE(message.seq, at, 6);
   at = record.writeUIntBE(message.receivedAtMs, at, 6);
-  at = record.writeUInt8(gatewayBytes, at);
-  at = record.writeUInt16BE(topicBytes, at);
-  at = record.writeUInt16BE(clientBytes, at);
-  at = record.writeUInt16BE(usernameBytes, at);
-  at = record.writeUInt8(routingKeyBytes, at);
-  at += record.write(gatewayId, at);
-  at += record.write(topic, at);
-  at += record.write(clientId, at);
-  at += record.write(username, at);
-  at += record.write(routingKey, at);
-  at += properties.copy(record, at);
-  payload.copy(record, at);
+  record.set(texts, at);
+  at += texts.length;
+  if (properties.length > 0) record.set(properties, at);
+  record.set(payload, at + properties.length);
   record.writeUInt32BE(checksum(key, record), 0);
   return record;
 }

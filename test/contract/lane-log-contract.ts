@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { LaneLog, ParkNote, ParkReason } from '../../src/delivery/ports.ts';
 import type { LaneMessage } from '../../src/shared/message.ts';
+import { append } from '../helpers/append.ts';
 
 /** A log under test, and the same one after the process ended and began again. */
 export interface LaneLogCase {
@@ -45,17 +46,17 @@ export function describeLaneLog(name: string, open: () => Promise<LaneLogCase>):
   describe(`a lane log: ${name}`, () => {
     test('gives offsets 0, 1, 2 … in the order of the appends, also when they overlap', async () => {
       const { log } = await open();
-      const appends = [1, 2, 3, 4].map((seq) => log.append(numbered(seq)));
+      const appends = [1, 2, 3, 4].map((seq) => append(log, numbered(seq)));
       expect(await Promise.all(appends)).toEqual([0, 1, 2, 3]);
-      expect(await log.append(numbered(5))).toBe(4);
+      expect(await append(log, numbered(5))).toBe(4);
       expect(log.endOffset).toBe(5);
     });
 
     test('reads from any offset, whole and in order, and notices what is appended behind a read', async () => {
       const { log } = await open();
-      await Promise.all([1, 2, 3, 4, 5].map((seq) => log.append(numbered(seq))));
+      await Promise.all([1, 2, 3, 4, 5].map((seq) => append(log, numbered(seq))));
       expect((await readAll(log, 2)).map((one) => one.seq)).toEqual([3, 4, 5]);
-      await log.append(numbered(6));
+      await append(log, numbered(6));
       const { messages } = await log.read(5, 3);
       expect(messages).toEqual([
         { offset: 5, message: { ...numbered(6), fromStore: true }, isReleased: false },
@@ -70,7 +71,7 @@ export function describeLaneLog(name: string, open: () => Promise<LaneLogCase>):
 
     test('keeps what is not settled over a restart, and goes on counting', async () => {
       const { log, reopen } = await open();
-      await Promise.all([1, 2, 3, 4].map((seq) => log.append(numbered(seq))));
+      await Promise.all([1, 2, 3, 4].map((seq) => append(log, numbered(seq))));
       log.settle(2);
       const again = await reopen();
       expect(again.lowWaterMark).toBe(2);
@@ -78,21 +79,21 @@ export function describeLaneLog(name: string, open: () => Promise<LaneLogCase>):
         { offset: 2, seq: 3 },
         { offset: 3, seq: 4 },
       ]);
-      expect(await again.append(numbered(5))).toBe(4);
+      expect(await append(again, numbered(5))).toBe(4);
     });
 
     test('goes on counting over a restart although all was settled', async () => {
       const { log, reopen } = await open();
-      await Promise.all([1, 2].map((seq) => log.append(numbered(seq))));
+      await Promise.all([1, 2].map((seq) => append(log, numbered(seq))));
       log.settle(2);
       const again = await reopen();
-      expect(await again.append(numbered(3))).toBe(2);
+      expect(await append(again, numbered(3))).toBe(2);
     });
 
     test('a parked message stays apart until it is put back behind the others', async () => {
       const { log, reopen } = await open();
       await log.park(numbered(1), refused('unroutable', 1_000));
-      await log.append(numbered(2));
+      await append(log, numbered(2));
       const again = await reopen();
       expect(await readAll(again, 0)).toEqual([{ offset: 0, seq: 2 }]);
       const { topic, payload, clientId } = numbered(1);

@@ -3,6 +3,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { FORMAT_KEY, recordKey } from '../../src/store/keys.ts';
 import { LevelStore } from '../../src/store/level-store.ts';
 import { seal } from '../../src/store/sealed.ts';
+import { append } from '../helpers/append.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 import { describeLaneLog, numbered, refused } from './lane-log-contract.ts';
 
@@ -54,7 +55,7 @@ test('each opening is an epoch of its own', async () => {
 test('lanes of one store do not see each other', async () => {
   const store = await openStore(await tempDir());
   const [one, two] = [await store.lane('one'), await store.lane('two')];
-  await Promise.all([one.append(numbered(1)), two.append(numbered(2)), one.append(numbered(3))]);
+  await Promise.all([append(one, numbered(1)), append(two, numbered(2)), append(one, numbered(3))]);
   expect((await one.read(0, 10)).messages.map(({ message }) => message.seq)).toEqual([1, 3]);
   expect((await two.read(0, 10)).messages.map(({ message }) => message.seq)).toEqual([2]);
 });
@@ -63,7 +64,7 @@ test('a damaged and a missing record are counted and skipped, all others are rea
   const path = await tempDir();
   const first = await openStore(path);
   const log = await first.lane(LANE);
-  await Promise.all([1, 2, 3, 4, 5, 6].map((seq) => log.append(numbered(seq))));
+  await Promise.all([1, 2, 3, 4, 5, 6].map((seq) => append(log, numbered(seq))));
   await first.close();
   await tamper(path, async (db) => {
     const key = recordKey(1, 1);
@@ -165,5 +166,5 @@ test('what is not on disk when the store closes is refused, not promised', async
   const store = await openStore(await tempDir());
   const log = await store.lane(LANE);
   await store.close();
-  await expect(log.append(numbered(1))).rejects.toMatchObject({ code: 'STORE_CLOSED' });
+  await expect(append(log, numbered(1))).rejects.toMatchObject({ code: 'STORE_CLOSED' });
 });

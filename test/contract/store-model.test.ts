@@ -4,6 +4,7 @@ import { afterEach, expect, test, vi } from 'vitest';
 import type { LaneLog, ParkNote } from '../../src/delivery/ports.ts';
 import type { Db } from '../../src/store/batch-writer.ts';
 import { LevelStore } from '../../src/store/level-store.ts';
+import { append } from '../helpers/append.ts';
 import { copyAsKilled } from '../helpers/copy-as-killed.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
@@ -130,7 +131,7 @@ class Pair {
     switch (step.kind) {
       case 'append': {
         const seqs = Array.from({ length: step.amount }, () => model.nextSeq++);
-        const offsets = await Promise.all(seqs.map((seq) => log.append(numbered(seq))));
+        const offsets = await Promise.all(seqs.map((seq) => append(log, numbered(seq))));
         for (const [nth, offset] of offsets.entries()) {
           expect(offset, 'each offset once and in order').toBe(model.log.length);
           model.log.push(seqs[nth] ?? 0);

@@ -7,6 +7,7 @@ import type { LaneMessage } from '../../src/shared/message.ts';
 import { readWitness } from '../../src/store/checkpoint-file.ts';
 import type { StoreFinding } from '../../src/store/finding.ts';
 import { LevelStore } from '../../src/store/level-store.ts';
+import { append } from '../helpers/append.ts';
 import { copyAsKilled } from '../helpers/copy-as-killed.ts';
 import { eventually } from '../helpers/eventually.ts';
 
@@ -93,7 +94,7 @@ async function fill(
   for (let nth = 1; nth <= APPENDS_EACH_RUN; nth += 1) {
     const message = numbered(lane, store.epoch, nth * 2); // odd ones went without the store
     truth.records.push(message);
-    appends.push(log.append(message));
+    appends.push(append(log, message));
     if (nth % 50 === 0) await Promise.all(appends);
   }
   await Promise.all(appends);

@@ -7,6 +7,7 @@ import type { LaneLog, LostRecords } from '../../src/delivery/ports.ts';
 import type { LaneMessage } from '../../src/shared/message.ts';
 import type { StoreFinding } from '../../src/store/finding.ts';
 import type { LevelStore } from '../../src/store/level-store.ts';
+import { append } from '../helpers/append.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { LANES, type LaneTruth, numbered, openStore, type Truth } from './damage-site.ts';
 
@@ -136,7 +137,7 @@ async function takesNewOnes(store: LevelStore, lane: string): Promise<void> {
   const log = await store.lane(lane);
   const end = log.endOffset;
   const message = numbered(lane, store.epoch, 1);
-  expect(await log.append(message)).toBe(end);
+  expect(await append(log, message)).toBe(end);
   const { messages } = await eventually(() => log.read(end, 10), { withinMs: START_LIMIT_MS });
   expect(messages).toMatchObject([{ offset: end, message: { ...message, fromStore: true } }]);
 }

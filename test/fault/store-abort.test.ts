@@ -4,6 +4,7 @@ import { ClassicLevel } from 'classic-level';
 import { expect, onTestFinished, test } from 'vitest';
 import type { StoreFinding } from '../../src/store/finding.ts';
 import type { LevelStore } from '../../src/store/level-store.ts';
+import { append } from '../helpers/append.ts';
 import { freePort } from '../helpers/free-port.ts';
 import { type GatewayOptions, startGateway } from '../helpers/gateway-process.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
@@ -23,7 +24,7 @@ async function buildStore(path: string, runs: number = RUNS): Promise<string[]> 
     const messages = Array.from({ length: APPENDS_EACH_RUN }, (_, nth) =>
       numbered(LANE, store.epoch, nth + 1),
     );
-    await Promise.all(messages.map((message) => log.append(message)));
+    await Promise.all(messages.map((message) => append(log, message)));
     payloads.push(...messages.map(({ payload }) => payload.toString()));
     await store.close();
   }

@@ -1,4 +1,5 @@
 import type {
+  AppendDone,
   Identified,
   LaneLog,
   LogChunk,
@@ -41,8 +42,8 @@ export class MemoryLaneLog implements LaneLog {
     this.#slowReads = options.slowReads ?? false;
   }
 
-  append(message: LaneMessage): Promise<number> {
-    return this.#append(message, false);
+  append(message: LaneMessage, done: AppendDone): void {
+    void this.#append(message, false).then((offset) => done.appended(offset));
   }
 
   #append(message: LaneMessage, isReleased: boolean): Promise<number> {

@@ -3,6 +3,7 @@ import type { Gap } from '../../src/delivery/gap-manifest.ts';
 import { GapManifest } from '../../src/delivery/gap-manifest.ts';
 import { Lane } from '../../src/delivery/lane.ts';
 import { LevelStore } from '../../src/store/level-store.ts';
+import { append } from '../helpers/append.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { FakePublisher } from '../helpers/fake-publisher.ts';
 import { roomyLane } from '../helpers/lane-room.ts';
@@ -40,7 +41,7 @@ async function open(
   const manifest = new GapManifest(async (routingKey, event) => {
     seq += 1;
     const payload = Buffer.from(JSON.stringify(event));
-    await named.append({
+    await append(named, {
       ...MESSAGE,
       gatewayId: 'g',
       epoch: store.epoch,

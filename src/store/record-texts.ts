@@ -1,0 +1,56 @@
+import type { LaneMessage } from '../shared/message.ts';
+
+/** Lengths in front of the texts: gateway id u8, topic, client id and username u16 each, routing key u8. */
+const LENGTHS_BYTES = 1 + 2 + 2 + 2 + 1;
+/** Of the topics of a large site; at some 200 bytes each. */
+const MOST_TOPICS = 4_096;
+
+type Texts = Pick<LaneMessage, 'gatewayId' | 'topic' | 'clientId' | 'username' | 'routingKey'>;
+
+interface Encoded {
+  readonly texts: Texts;
+  readonly bytes: Buffer;
+}
+
+/** The texts of a record, as they stand in it, remembered by topic: devices say the same again and again. */
+export class RecordTexts {
+  readonly #byTopic = new Map<string, Encoded>();
+
+  of(message: LaneMessage): Buffer {
+    const known = this.#byTopic.get(message.topic);
+    if (known !== undefined && isSame(known.texts, message)) return known.bytes;
+    if (this.#byTopic.size >= MOST_TOPICS) this.#byTopic.clear();
+    const { gatewayId, topic, clientId, username, routingKey } = message;
+    const named = username === undefined ? {} : { username };
+    const texts = { gatewayId, topic, clientId, routingKey, ...named };
+    const bytes = encodeTexts(texts);
+    this.#byTopic.set(topic, { texts, bytes });
+    return bytes;
+  }
+}
+
+/** The texts of one message, as they stand in its record. */
+export function encodeTexts({ gatewayId, topic, clientId, username, routingKey }: Texts): Buffer {
+  const texts = [gatewayId, topic, clientId, username ?? '', routingKey].map((text) =>
+    Buffer.from(text, 'utf8'),
+  );
+  const [gateway = 0, topicBytes = 0, client = 0, user = 0, key = 0] = texts.map(
+    ({ length }) => length,
+  );
+  const lengths = Buffer.allocUnsafe(LENGTHS_BYTES);
+  let at = lengths.writeUInt8(gateway, 0);
+  at = lengths.writeUInt16BE(topicBytes, at);
+  at = lengths.writeUInt16BE(client, at);
+  at = lengths.writeUInt16BE(user, at);
+  lengths.writeUInt8(key, at);
+  return Buffer.concat([lengths, ...texts]);
+}
+
+function isSame(one: Texts, other: Texts): boolean {
+  return (
+    one.clientId === other.clientId &&
+    one.routingKey === other.routingKey &&
+    one.username === other.username &&
+    one.gatewayId === other.gatewayId
+  );
+}
