@@ -19,6 +19,7 @@ import { createParkedRoutes } from './observe/parked-routes.ts';
 import type { SnapshotSources } from './observe/sources.ts';
 import { GatewayError } from './shared/errors.ts';
 import type { DeviceMessage } from './shared/message.ts';
+import { promised } from './shared/receipt.ts';
 import type { StoreFinding } from './store/finding.ts';
 import { LevelStore } from './store/level-store.ts';
 
@@ -184,19 +185,17 @@ export class Gateway {
       { ...event, event: 'gap', kind: routingKey },
       'the gap manifest has a new entry',
     );
-    await lane.accept(
-      {
-        topic: `$tidegate/${routingKey.replaceAll('.', '/')}`,
-        payload: Buffer.from(JSON.stringify(event)),
-        qos: 1,
-        dup: false,
-        retain: false,
-        clientId: '',
-        receivedAtMs: Date.now(),
-        amqp: { contentType: 'application/json' },
-      },
-      routingKey,
-    );
+    const message = {
+      topic: `$tidegate/${routingKey.replaceAll('.', '/')}`,
+      payload: Buffer.from(JSON.stringify(event)),
+      qos: 1,
+      dup: false,
+      retain: false,
+      clientId: '',
+      receivedAtMs: Date.now(),
+      amqp: { contentType: 'application/json' },
+    } as const;
+    await promised((receipt) => lane.accept(message, routingKey, receipt));
   }
 
   /** The last seq of each lane, if every message of this run is safe; otherwise nobody can say. */
@@ -250,7 +249,7 @@ export class Gateway {
     const metrics = this.#metrics;
     return new MqttServer({
       config: this.#config.mqtt,
-      accept: (message) => this.#ingest.accept(message),
+      accept: (message, receipt) => this.#ingest.accept(message, receipt),
       packetIdStore: this.#store.packetIds,
       observer: {
         received: (qos, bytes) => metrics.received(qos, bytes),

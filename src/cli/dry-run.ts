@@ -6,6 +6,7 @@ import { LaneChecks, payloadRules } from '../lane-checks.ts';
 import { compileRoutes, type RouteTable } from '../mapping/route-table.ts';
 import type { ProcessProgram } from '../payload/checking-process.ts';
 import type { DeviceMessage, HeaderValue, MappedMessage } from '../shared/message.ts';
+import { promised } from '../shared/receipt.ts';
 
 /** An AMQP message as it would be published. */
 export interface DryPublish {
@@ -82,7 +83,7 @@ export class DryRun {
   async run(message: DeviceMessage): Promise<DryOutcome> {
     if (message.payload.length > this.#config.mqtt.maxPayloadBytes) return { kind: 'too-large' };
     this.#outcomes = new Map();
-    await this.#ingest.accept(message);
+    await promised((receipt) => this.#ingest.accept(message, receipt));
     const lanes = this.#routes.route(message).map(({ lane }): LaneOutcome => {
       return this.#outcomes.get(lane) ?? { kind: 'filtered', lane };
     });
@@ -91,9 +92,10 @@ export class DryRun {
 
   #laneThatNotes(lane: string): IngestLane {
     return {
-      accept: async (message, routingKey) => {
+      accept: (message, routingKey, receipt) => {
         const publish = this.#publishOf(lane, message, routingKey);
         this.#outcomes.set(lane, { kind: 'published', lane, publish });
+        receipt.safe();
       },
       park: async (_message, { reason, detail }) => {
         this.#outcomes.set(lane, { kind: 'parked', lane, reason, detail });

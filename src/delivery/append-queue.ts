@@ -1,5 +1,5 @@
 import type { GatewayError } from '../shared/errors.ts';
-import type { Entry } from './entry.ts';
+import { type Entry, tellUnsafe } from './entry.ts';
 import type { AppendDone, LaneLog } from './ports.ts';
 
 /** What is on the way into the log, in the order in which it will be durable. */
@@ -39,7 +39,7 @@ export class AppendQueue implements AppendDone {
   failed(error: GatewayError): void {
     const entry = this.#entries[this.#failed];
     this.#failed += 1;
-    entry?.unsafe(error);
+    if (entry !== undefined) tellUnsafe(entry, error);
   }
 
   /** The message's offset, or the least that it is about to get: released messages may come before it. */

@@ -1,12 +1,13 @@
 import { expect, test } from 'vitest';
+import { NO_RECEIPT } from '../shared/receipt.ts';
 import { Caution } from './caution.ts';
-import { arrivedEntry, nothingToTell } from './entry.ts';
+import { arrivedEntry } from './entry.ts';
 
 function entry(seq: number) {
   const identity = { gatewayId: 'g', epoch: 1, seq, routingKey: 'a', receivedAtMs: 1 };
   const rest = { qos: 1, dup: false, retain: false, clientId: 'c' } as const;
   const message = { ...identity, ...rest, topic: 'a', payload: Buffer.alloc(1) };
-  return arrivedEntry(message, nothingToTell, nothingToTell);
+  return arrivedEntry(message, NO_RECEIPT);
 }
 
 test('messages go out one by one until the last suspect is settled, also when it gets a later place than it seemed', () => {

@@ -1,4 +1,4 @@
-import type { Entry } from './entry.ts';
+import { type Entry, tellSafe, tellUnsafe } from './entry.ts';
 import type { GapManifest, GapReason } from './gap-manifest.ts';
 import type { LaneCounters } from './lane-counters.ts';
 import type { LaneLog, LostRecords, ParkReason } from './ports.ts';
@@ -59,7 +59,7 @@ export class Departures {
     const { log, settlement, retention } = this.#parts;
     entry.settled = true;
     retention.remove(entry);
-    entry.safe();
+    tellSafe(entry);
     if (entry.offset >= 0) log.settle(settlement.settle(entry.offset));
   }
 
@@ -135,7 +135,7 @@ export class Departures {
       await makeDurable();
     } catch (error) {
       this.#underWay.delete(entry);
-      entry.unsafe(error); // the store is closed: what is in the log stays there
+      tellUnsafe(entry, error); // the store is closed: what is in the log stays there
       return;
     }
     this.#underWay.delete(entry);

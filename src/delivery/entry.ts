@@ -1,4 +1,5 @@
 import type { LaneMessage } from '../shared/message.ts';
+import { NO_RECEIPT, type Receipt } from '../shared/receipt.ts';
 import type { StoredMessage } from './ports.ts';
 
 /** A message of this lane alone, which may still find its way into the store. */
@@ -20,19 +21,17 @@ export interface Entry {
   /** Somebody released it from among the parked: they want it, however old it is. */
   readonly isReleased: boolean;
   publishedAtMs: number;
-  /** Tells the MQTT side that the message is safe. Nothing to tell for one that came from the log. */
-  readonly safe: () => void;
-  readonly unsafe: (error: unknown) => void;
+  /** Whoever waits for it to become safe; nobody any more when that was told, nor for one that came from the log. */
+  receipt: Receipt;
+  /** Told its seq before the receipt is told that it is not safe. */
+  readonly onUnsafe: (seq: number) => void;
 }
-
-/** For a message that nobody waits for. */
-export const nothingToTell = (): void => undefined;
 
 /** An entry for a message that just arrived. */
 export function arrivedEntry(
   message: OwnMessage,
-  safe: () => void,
-  unsafe: (error: unknown) => void,
+  receipt: Receipt,
+  onUnsafe: (seq: number) => void = ignore,
 ): Entry {
   return {
     message,
@@ -43,8 +42,8 @@ export function arrivedEntry(
     held: false,
     isReleased: false,
     publishedAtMs: 0,
-    safe,
-    unsafe,
+    receipt,
+    onUnsafe,
   };
 }
 
@@ -59,9 +58,28 @@ export function storedEntry({ offset, message, isReleased }: StoredMessage): Ent
     held: true,
     isReleased,
     publishedAtMs: 0,
-    safe: nothingToTell,
-    unsafe: nothingToTell,
+    receipt: NO_RECEIPT,
+    onUnsafe: ignore,
   };
+}
+
+/** Tells whoever waits for the message that it is safe: when it is stored, or else when it is settled. */
+export function tellSafe(entry: Entry): void {
+  const { receipt } = entry;
+  entry.receipt = NO_RECEIPT;
+  receipt.safe();
+}
+
+/** Tells whoever waits for the message that it is not safe. */
+export function tellUnsafe(entry: Entry, error: unknown): void {
+  const { receipt } = entry;
+  entry.receipt = NO_RECEIPT;
+  entry.onUnsafe(entry.message.seq);
+  receipt.unsafe(error);
+}
+
+function ignore(): void {
+  // Nothing depends on whether this message is safe.
 }
 
 /** Memory a message holds, roughly. */

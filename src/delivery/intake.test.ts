@@ -2,6 +2,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { LaneHarness, type LaneHarnessOptions } from '../../test/helpers/lane-harness.ts';
 import type { LimitsConfig, WhenFull } from '../config/types.ts';
 import type { QoS } from '../shared/message.ts';
+import { promised } from '../shared/receipt.ts';
 import type { Gap } from './gap-manifest.ts';
 
 const LOOK_MS = 250;
@@ -22,12 +23,11 @@ function acceptOne(
 ): Promise<string> {
   const { qos = 1, receivedAtMs = 1, payloadBytes = 1 } = message;
   const rest = { qos, receivedAtMs, dup: false, retain: false, clientId: 'c' };
-  return harness.lane
-    .accept({ topic: 'a/b', payload: Buffer.alloc(payloadBytes), ...rest }, 'a.b')
-    .then(
-      () => 'safe',
-      () => 'refused',
-    );
+  const sent = { topic: 'a/b', payload: Buffer.alloc(payloadBytes), ...rest };
+  return promised((receipt) => harness.lane.accept(sent, 'a.b', receipt)).then(
+    () => 'safe',
+    () => 'refused',
+  );
 }
 
 function named(gaps: readonly Gap[]): string[] {

@@ -2,7 +2,7 @@ import { GatewayError } from '../shared/errors.ts';
 import type { AppendQueue } from './append-queue.ts';
 import type { Backlog } from './backlog.ts';
 import type { Departures } from './departures.ts';
-import type { Entry } from './entry.ts';
+import { type Entry, tellUnsafe } from './entry.ts';
 import type { LaneCounters } from './lane-counters.ts';
 import type { Retention } from './retention.ts';
 
@@ -41,7 +41,7 @@ export class Intake {
     const admission = retention.admit(entry);
     if (admission === 'reject') {
       counters.refusedFull += 1;
-      entry.unsafe(new GatewayError('LANE_FULL', `Lane ${lane} has no room in the store.`));
+      tellUnsafe(entry, new GatewayError('LANE_FULL', `Lane ${lane} has no room in the store.`));
       return false;
     }
     if (admission === 'drop') void departures.drop(entry, 'full');
@@ -84,7 +84,7 @@ export class Intake {
   /** What still waits is told that it is not safe. */
   stop(): void {
     const error = new GatewayError('LANE_CLOSED', `Lane ${this.#parts.lane} is closed.`);
-    for (const entry of this.#waiting) entry.unsafe(error);
+    for (const entry of this.#waiting) tellUnsafe(entry, error);
     this.#waiting = [];
   }
 }

@@ -5,6 +5,7 @@ import { roomyLane } from '../../test/helpers/lane-room.ts';
 import { MemoryLaneLog } from '../../test/helpers/memory-store.ts';
 import type { WhenFull } from '../config/types.ts';
 import type { QoS } from '../shared/message.ts';
+import { promised } from '../shared/receipt.ts';
 import { type Gap, GapManifest } from './gap-manifest.ts';
 import { Lane } from './lane.ts';
 import type { Identified } from './ports.ts';
@@ -108,7 +109,9 @@ class World {
     const qos: QoS = choice % 3 === 0 ? 0 : 1;
     const receivedAtMs = Date.now() - (choice % 7 === 0 ? 2 * MAX_AGE_MS : 0);
     const rest = { qos, receivedAtMs, dup: false, retain: false, clientId: 'c' };
-    const accepted = this.lane.accept({ topic: 't', payload: Buffer.alloc(1), ...rest }, 'key');
+    const accepted = promised((receipt) =>
+      this.lane.accept({ topic: 't', payload: Buffer.alloc(1), ...rest }, 'key', receipt),
+    );
     const { lastSeq: seq } = this.lane;
     const one = id({ epoch: this.epoch, seq });
     if (seq === before) expect(this.whenFull).toBe('reject');

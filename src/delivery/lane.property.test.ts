@@ -4,6 +4,7 @@ import { FakePublisher } from '../../test/helpers/fake-publisher.ts';
 import { roomyLane } from '../../test/helpers/lane-room.ts';
 import { MemoryLaneLog } from '../../test/helpers/memory-store.ts';
 import type { DeviceMessage, LaneMessage } from '../shared/message.ts';
+import { promised } from '../shared/receipt.ts';
 import { Lane } from './lane.ts';
 
 /** What may happen to a lane. `amount` is how many, how far or for how long. */
@@ -126,7 +127,7 @@ class World {
   #accept(): void {
     this.accepted += 1;
     const number = this.accepted;
-    this.lane.accept(message(number), 'key').then(
+    promised((receipt) => this.lane.accept(message(number), 'key', receipt)).then(
       () => this.safe.add(number),
       () => undefined,
     );

@@ -3,6 +3,7 @@ import { FakePublisher } from '../../test/helpers/fake-publisher.ts';
 import { roomyLane } from '../../test/helpers/lane-room.ts';
 import { MemoryLaneLog } from '../../test/helpers/memory-store.ts';
 import type { DeviceMessage } from '../shared/message.ts';
+import { promised } from '../shared/receipt.ts';
 import { Lane } from './lane.ts';
 import type { LaneParts } from './lane-parts.ts';
 
@@ -46,7 +47,7 @@ function create(mode: 'adaptive' | 'disk-first' = 'adaptive', parts: Partial<Lan
   lane.start();
   const safe: string[] = [];
   const accept = (name: string): void => {
-    lane.accept(message(name), 'key').then(
+    promised((receipt) => lane.accept(message(name), 'key', receipt)).then(
       () => safe.push(name),
       () => undefined,
     );
@@ -239,5 +240,7 @@ test('a stop makes safe what only a confirm would have made safe', async () => {
   await pass(100);
   await stopped;
   expect(safe).toEqual(['a']);
-  await expect(lane.accept(message('b'), 'key')).rejects.toMatchObject({ code: 'LANE_CLOSED' });
+  await expect(
+    promised((receipt) => lane.accept(message('b'), 'key', receipt)),
+  ).rejects.toMatchObject({ code: 'LANE_CLOSED' });
 });

@@ -1,5 +1,6 @@
 import { errorText, GatewayError } from '../shared/errors.ts';
 import type { LaneMessage, MappedMessage } from '../shared/message.ts';
+import { promised, type Receipt } from '../shared/receipt.ts';
 import { AppendQueue } from './append-queue.ts';
 import { Backlog } from './backlog.ts';
 import { Departures } from './departures.ts';
@@ -56,6 +57,11 @@ export class Lane {
   #isAccepting = true;
   /** The first seq that was refused because the lane ended; none that was acknowledged is above. */
   #safeEnd = Number.POSITIVE_INFINITY;
+
+  /** The lane was stopped first: what a consumer may count on ends before this one. */
+  readonly #onUnsafe = (seq: number): void => {
+    if (!this.#isAccepting) this.#safeEnd = Math.min(this.#safeEnd, seq);
+  };
 
   constructor(parts: LaneParts) {
     const { name, log, config } = parts;
@@ -127,25 +133,21 @@ export class Lane {
   }
 
   /**
-   * Takes a message; its seq is given synchronously, in order of the calls. Resolves when it is safe, or given
-   * up as the lane's limits say and named in the gap manifest.
-   * @throws {GatewayError} LANE_CLOSED, LANE_FULL, STORE_CLOSED: it is not safe and must not be acknowledged.
+   * Takes a message; its seq is given synchronously, in order of the calls. The receipt is told when it is safe, or
+   * given up as the lane's limits say and named in the gap manifest; or that it is not safe and must not be
+   * acknowledged: LANE_CLOSED, LANE_FULL, STORE_CLOSED.
    */
-  accept(message: MappedMessage, routingKey: string): Promise<void> {
-    if (!this.#isAccepting) return Promise.reject(this.#closedError());
-    return new Promise((resolve, reject) => {
-      const identified = this.#identify(message, routingKey);
-      const entry = arrivedEntry(identified, resolve, (error) => {
-        // The lane was stopped first: what a consumer may count on ends before this one.
-        if (!this.#isAccepting) this.#safeEnd = Math.min(this.#safeEnd, identified.seq);
-        reject(error);
-      });
-      if (this.#outlet.publishDirectly(entry)) return;
-      this.#outlet.spill(); // what is in flight is older and goes first
-      if (this.#intake.take(entry)) return;
-      this.#seq -= 1; // refused: it was never here
-      this.counters.accepted -= 1;
-    });
+  accept(message: MappedMessage, routingKey: string, receipt: Receipt): void {
+    if (!this.#isAccepting) {
+      receipt.unsafe(this.#closedError());
+      return;
+    }
+    const entry = arrivedEntry(this.#identify(message, routingKey), receipt, this.#onUnsafe);
+    if (this.#outlet.publishDirectly(entry)) return;
+    this.#outlet.spill(); // what is in flight is older and goes first
+    if (this.#intake.take(entry)) return;
+    this.#seq -= 1; // refused: it was never here
+    this.counters.accepted -= 1;
   }
 
   /**
@@ -153,8 +155,8 @@ export class Lane {
    * published so when it is released. Resolves when that is durable.
    */
   park(message: MappedMessage, { reason, detail, routingKey = '' }: ParkRequest): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const entry = arrivedEntry(this.#identify(message, routingKey), resolve, reject);
+    return promised((receipt) => {
+      const entry = arrivedEntry(this.#identify(message, routingKey), receipt);
       void this.#departures.park(entry, reason, detail);
     });
   }
@@ -265,12 +267,25 @@ export class Lane {
     this.counters.accepted += 1;
     this.#age.arrived(this.#seq);
     const { gatewayId, epoch } = this.#parts;
-    const { topic, payload, qos, dup, retain, clientId, receivedAtMs, username, amqp } = message;
+    const { username, amqp } = message;
     const seq = this.#seq;
-    const identity = { gatewayId, epoch, seq, routingKey, fromStore: false };
-    // Not spread: this runs for every message, and V8 copies an unknown shape slowly.
-    const own = { topic, payload, qos, dup, retain, clientId, receivedAtMs, ...identity };
-    return username === undefined && amqp === undefined ? own : { ...message, ...identity };
+    if (username !== undefined || amqp !== undefined)
+      return { ...message, gatewayId, epoch, seq, routingKey, fromStore: false };
+    // Not spread: this runs for every message, and V8 copies what it does not know slowly.
+    return {
+      topic: message.topic,
+      payload: message.payload,
+      qos: message.qos,
+      dup: message.dup,
+      retain: message.retain,
+      clientId: message.clientId,
+      receivedAtMs: message.receivedAtMs,
+      gatewayId,
+      epoch,
+      seq,
+      routingKey,
+      fromStore: false,
+    };
   }
 
   #readFailed(error: unknown): void {

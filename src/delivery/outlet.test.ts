@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { LaneHarness } from '../../test/helpers/lane-harness.ts';
 import type { BackfillConfig } from '../config/types.ts';
+import { NO_RECEIPT } from '../shared/receipt.ts';
 import { BackfillGovernor } from './backfill.ts';
 
 /** A lane whose backlog goes out as the config says; what the harness accepts is ancient. */
@@ -74,7 +75,7 @@ test('messages that arrived just now go out at once, whatever holds a backlog ba
   for (let n = 0; n < 20; n += 1) {
     const rest = { qos: 1, dup: false, retain: false, clientId: 'c' } as const;
     const message = { topic: 'a', payload: Buffer.alloc(1), receivedAtMs: Date.now(), ...rest };
-    void harness.lane.accept(message, 'a');
+    harness.lane.accept(message, 'a', NO_RECEIPT);
   }
   await harness.durable();
   expect(harness.published).toEqual([]);

@@ -4,7 +4,7 @@ import type { Backlog } from './backlog.ts';
 import { Caution } from './caution.ts';
 import type { Departures } from './departures.ts';
 import { DirectMode } from './direct-mode.ts';
-import type { Entry } from './entry.ts';
+import { type Entry, tellSafe } from './entry.ts';
 import { InFlightWindow } from './in-flight-window.ts';
 import type { Intake } from './intake.ts';
 import type { LaneCounters } from './lane-counters.ts';
@@ -142,7 +142,7 @@ export class Outlet {
     const { backlog, departures, counters } = this.#parts;
     counters.stored += 1;
     this.#caution.appended(entry);
-    entry.safe();
+    tellSafe(entry);
     if (this.#isTakenCareOf(entry)) backlog.claim(entry.offset);
     else {
       entry.message.fromStore = true; // it may have been in flight on a lost link

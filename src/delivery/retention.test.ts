@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { LimitsConfig, WhenFull } from '../config/types.ts';
 import type { QoS } from '../shared/message.ts';
-import { arrivedEntry, type Entry, nothingToTell } from './entry.ts';
+import { NO_RECEIPT } from '../shared/receipt.ts';
+import { arrivedEntry, type Entry } from './entry.ts';
 import { MessageAge } from './message-age.ts';
 import { Retention, recordBytes } from './retention.ts';
 
@@ -36,7 +37,7 @@ function entry(
   const identity = { gatewayId: 'g', epoch: 1, seq, routingKey: 'a' };
   const device = { topic: 'a', dup: false, retain: false, clientId: 'c', qos, receivedAtMs };
   const message = { ...identity, ...device, payload: Buffer.alloc(payloadBytes) };
-  return arrivedEntry(message, nothingToTell, nothingToTell);
+  return arrivedEntry(message, NO_RECEIPT);
 }
 
 describe('admission', () => {

@@ -4,6 +4,7 @@ import type { Route } from '../mapping/route-table.ts';
 import type { Checked } from '../payload/check-queue.ts';
 import type { PayloadCheck } from '../payload/payload-checks.ts';
 import type { DeviceMessage, MappedMessage } from '../shared/message.ts';
+import { promised, type Receipt } from '../shared/receipt.ts';
 import { Ingest, type IngestLane } from './ingest.ts';
 
 /** A lane whose messages become safe when the test says so. */
@@ -14,16 +15,20 @@ class HeldLane implements IngestLane {
   readonly parkedWith: object[] = [];
   readonly makeSafe: (() => void)[] = [];
 
-  accept(message: MappedMessage, routingKey: string): Promise<void> {
+  accept(message: MappedMessage, routingKey: string, receipt: Receipt): void {
     this.messages.push(message);
     this.keys.push(routingKey);
-    return new Promise((resolve) => this.makeSafe.push(resolve));
+    this.makeSafe.push(() => receipt.safe());
   }
 
   async park(message: MappedMessage, { reason, detail, routingKey }: ParkRequest): Promise<void> {
     this.parked.push(`${reason} ${detail}`);
     this.parkedWith.push({ routingKey, amqp: message.amqp });
   }
+}
+
+function accept(ingest: Ingest, sent: DeviceMessage): Promise<void> {
+  return promised((receipt) => ingest.accept(sent, receipt));
 }
 
 function message(payloadBytes: number): DeviceMessage {
@@ -63,7 +68,7 @@ function create(
 test('a message for several lanes is safe only when it is safe in each', async () => {
   const { ingest, lanes } = create([to('one'), to('two')]);
   let isSafe = false;
-  const accepted = ingest.accept(message(1)).then(() => {
+  const accepted = accept(ingest, message(1)).then(() => {
     isSafe = true;
   });
   lanes.one.makeSafe[0]?.();
@@ -78,13 +83,13 @@ test('a message for several lanes is safe only when it is safe in each', async (
 
 test('a message that no mapping matches is acknowledged and counted', async () => {
   const { ingest } = create([]);
-  await ingest.accept(message(1));
+  await accept(ingest, message(1));
   expect(ingest.stats().unmatchedTotal).toBe(1);
 });
 
 test('a payload over the limit is acknowledged, counted and not passed on', async () => {
   const { ingest, lanes } = create([to('one')]);
-  await ingest.accept(message(101));
+  await accept(ingest, message(101));
   expect(ingest.stats().refusedTotal).toMatchObject({ payload_too_large: 1 });
   expect(lanes.one.keys).toEqual([]);
 });
@@ -96,7 +101,7 @@ test('what cannot be published as its mapping says is parked with the reason', a
     { lane: 'one', key: tooLong },
     { lane: 'two', key: failed },
   ]);
-  await ingest.accept(message(1));
+  await accept(ingest, message(1));
   expect(lanes.one.parked).toEqual(['routing_key_too_long 300 bytes']);
   expect(lanes.two.parked).toEqual(['template_failed no field']);
 });
@@ -108,7 +113,7 @@ test('what is parked keeps the routing key and the properties that could be rend
     { lane: 'one', key: { ...invalid, routingKey: 'a.b', properties } },
     { lane: 'two', key: { ok: false, reason: 'template_failed', detail: 'no field' } },
   ]);
-  await ingest.accept(message(1));
+  await accept(ingest, message(1));
   expect(lanes.one.parkedWith).toEqual([{ routingKey: 'a.b', amqp: properties }]);
   expect(lanes.two.parkedWith).toEqual([{}]);
 });
@@ -117,7 +122,7 @@ test('a lane gets the properties that its mapping sets, and no other does', asyn
   const amqp = { type: 'reading', headers: { kind: 1 } };
   const { ingest, lanes } = create([{ ...to('one'), properties: amqp }, to('two')]);
   const sent = message(1);
-  const accepted = ingest.accept(sent);
+  const accepted = accept(ingest, sent);
   expect(lanes.one.messages).toEqual([{ ...sent, amqp }]);
   expect(lanes.two.messages).toEqual([sent]);
   for (const lane of [lanes.one, lanes.two]) lane.makeSafe[0]?.();
@@ -126,9 +131,9 @@ test('a lane gets the properties that its mapping sets, and no other does', asyn
 
 test('what would be too much in memory is refused without being acknowledged', async () => {
   const { ingest, lanes } = create([to('one')], 1_000);
-  const first = ingest.accept(message(100));
-  const second = ingest.accept(message(100));
-  await expect(ingest.accept(message(100))).rejects.toMatchObject({ code: 'INGEST_OVERLOADED' });
+  const first = accept(ingest, message(100));
+  const second = accept(ingest, message(100));
+  await expect(accept(ingest, message(100))).rejects.toMatchObject({ code: 'INGEST_OVERLOADED' });
   for (const makeSafe of lanes.one.makeSafe) makeSafe();
   await Promise.all([first, second]);
   expect(ingest.stats()).toMatchObject({ pendingBytes: 0, refusedTotal: { overloaded: 1 } });
@@ -137,8 +142,8 @@ test('what would be too much in memory is refused without being acknowledged', a
 test('a lane whose payloads are checked gets them when they are, in order, and others at once', async () => {
   const check = new HeldCheck();
   const { ingest, lanes } = create([to('one'), to('two')], 10_000, { one: check });
-  void ingest.accept(message(1));
-  void ingest.accept(message(2));
+  void accept(ingest, message(1));
+  void accept(ingest, message(2));
   expect([lanes.one.messages.length, lanes.two.messages.length]).toEqual([0, 2]);
   for (const settle of check.settle) settle({ kind: 'passed' });
   expect(lanes.one.messages.map(({ payload }) => payload.length)).toEqual([1, 2]);
@@ -147,7 +152,7 @@ test('a lane whose payloads are checked gets them when they are, in order, and o
 test('a message is handed on with the body that its check made', () => {
   const check = new HeldCheck();
   const { ingest, lanes } = create([to('one')], 10_000, { one: check });
-  void ingest.accept(message(1));
+  void accept(ingest, message(1));
   check.settle[0]?.({ kind: 'passed', body: 'é' });
   expect(lanes.one.messages[0]?.payload).toEqual(Buffer.from('é'));
 });
@@ -155,7 +160,7 @@ test('a message is handed on with the body that its check made', () => {
 test('what its check refuses is parked and counted, and what is not for the lane is counted', async () => {
   const check = new HeldCheck();
   const { ingest, lanes } = create([to('one')], 10_000, { one: check });
-  const accepted = [ingest.accept(message(1)), ingest.accept(message(1))];
+  const accepted = [accept(ingest, message(1)), accept(ingest, message(1))];
   expect(ingest.stats().pendingBytes).toBeGreaterThan(0);
   check.settle[0]?.({ kind: 'failed', reason: 'payload_invalid', detail: 'not JSON' });
   check.settle[1]?.({ kind: 'filtered' });
@@ -171,9 +176,9 @@ test('what its check refuses is parked and counted, and what is not for the lane
 test('what cannot be checked any more is not acknowledged', async () => {
   const check = new HeldCheck();
   const { ingest } = create([to('one')], 10_000, { one: check });
-  const accepted = ingest.accept(message(1));
+  const accepted = accept(ingest, message(1));
   check.settle[0]?.({ kind: 'closed' });
   await expect(accepted).rejects.toMatchObject({ code: 'LANE_CLOSED' });
   check.isFull = true;
-  await expect(ingest.accept(message(1))).rejects.toMatchObject({ code: 'INGEST_OVERLOADED' });
+  await expect(accept(ingest, message(1))).rejects.toMatchObject({ code: 'INGEST_OVERLOADED' });
 });

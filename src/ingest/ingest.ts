@@ -6,11 +6,12 @@ import type { PayloadCheck } from '../payload/payload-checks.ts';
 import type { CheckFailure } from '../payload/protocol.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { DeviceMessage, MappedMessage, MessageProperties } from '../shared/message.ts';
+import type { Receipt } from '../shared/receipt.ts';
 import { shaped } from './shaped.ts';
 
 /** What ingest needs of a lane. */
 export interface IngestLane {
-  accept(message: MappedMessage, routingKey: string): Promise<void>;
+  accept(message: MappedMessage, routingKey: string, receipt: Receipt): void;
   park(message: MappedMessage, request: ParkRequest): Promise<void>;
 }
 
@@ -29,18 +30,15 @@ type RefusalReason = 'payload_too_large' | 'overloaded' | 'filtered' | CheckFail
 
 const IDLE_CHECK_MS = 5;
 
-const SAFE = Promise.resolve();
-
 /** Memory one pending message holds beside its payload, roughly. */
 const PENDING_OVERHEAD_BYTES = 512;
 
 /**
- * The way from the MQTT side to the lanes. `accept` resolves when the message is safe in every lane it goes
- * to. What cannot be passed on at all is counted with its reason.
+ * The way from the MQTT side to the lanes. A message is safe when it is in every lane it goes to. What cannot be passed on at all is counted with its reason.
  */
 export class Ingest {
   readonly #parts: IngestParts;
-  #pendingBytes = 0;
+  readonly #pending: PendingBytes = { bytes: 0 };
   #unmatched = 0;
   readonly #refused: Record<RefusalReason, number> = {
     payload_too_large: 0,
@@ -59,32 +57,32 @@ export class Ingest {
 
   /**
    * Hands the message to its lanes, in order of the calls for each lane; synchronously, unless its payload has to be
-   * checked for that lane.
-   * @throws {GatewayError} INGEST_OVERLOADED, or what a lane throws: it is not safe, do not acknowledge it.
+   * checked for that lane. The receipt may be told within this call. It is told INGEST_OVERLOADED, or what a lane
+   * tells, when the message is not safe.
    */
-  accept(message: DeviceMessage): Promise<void> {
+  accept(message: DeviceMessage, receipt: Receipt): void {
+    const bytes = message.payload.length;
     // A device would send it again for ever if it were not acknowledged.
-    if (message.payload.length > this.#parts.maxPayloadBytes)
-      return this.#refuse('payload_too_large');
-    if (this.#pendingBytes >= this.#parts.maxPendingBytes) return this.#overloaded();
+    if (bytes > this.#parts.maxPayloadBytes) this.#refuse('payload_too_large', receipt);
+    else if (this.#pending.bytes >= this.#parts.maxPendingBytes) this.#overloaded(receipt);
+    else this.#route(message, receipt);
+  }
+
+  #route(message: DeviceMessage, receipt: Receipt): void {
     const routes = this.#parts.route(message);
     if (routes.length === 0) {
       this.#unmatched += 1;
-      return SAFE;
+      receipt.safe();
+      return;
     }
-    const [only] = routes;
-    if (routes.length === 1 && only !== undefined)
-      return this.#pend(message, this.#hand(message, only));
-    const all = routes.map((route) => this.#hand(message, route));
-    return this.#pend(
-      message,
-      Promise.all(all).then(() => undefined),
-    );
+    const bytes = message.payload.length + PENDING_OVERHEAD_BYTES;
+    const pending = new Pending(routes.length, bytes, this.#pending, receipt);
+    for (const route of routes) this.#hand(message, route, pending);
   }
 
   /** Waits until everything accepted is safe, or `signal` aborts. */
   async idle(signal: AbortSignal): Promise<void> {
-    while (this.#pendingBytes > 0 && !signal.aborted) await delay(IDLE_CHECK_MS);
+    while (this.#pending.bytes > 0 && !signal.aborted) await delay(IDLE_CHECK_MS);
   }
 
   stats(): {
@@ -95,69 +93,99 @@ export class Ingest {
     return {
       unmatchedTotal: this.#unmatched,
       refusedTotal: this.#refused,
-      pendingBytes: this.#pendingBytes,
+      pendingBytes: this.#pending.bytes,
     };
   }
 
-  #hand(message: DeviceMessage, route: Route): Promise<void> {
+  #hand(message: DeviceMessage, route: Route, receipt: Receipt): void {
     const lane = this.#parts.lanes.get(route.lane);
     if (lane === undefined) throw new Error(`No lane is named ${route.lane}.`);
     const check = this.#parts.checks.get(route.lane);
-    if (check !== undefined) return this.#check({ message, route, lane, check });
-    return handTo(lane, message, route);
+    if (check !== undefined) this.#check({ message, route, lane, check }, receipt);
+    else handTo(lane, message, route, receipt);
   }
 
   /** What is not JSON, does not fit or takes too long would be the same when the device sent it again: it is parked. */
-  #check({ message, route, lane, check }: Checking): Promise<void> {
-    if (check.isFull) return this.#overloaded();
-    return new Promise((resolve, reject) => {
-      check.check(message, (outcome) => {
-        this.#settled(outcome, { message, route, lane }).then(resolve, reject);
-      });
-    });
+  #check({ message, route, lane, check }: Checking, receipt: Receipt): void {
+    if (check.isFull) this.#overloaded(receipt);
+    else
+      check.check(message, (outcome) => this.#settled(outcome, { message, route, lane }, receipt));
   }
 
   /** Called in order, and hands over at once: the order of the lane is that of arrival. */
   #settled(
     outcome: CheckOutcome,
     { message, route, lane }: Omit<Checking, 'check'>,
-  ): Promise<void> {
+    receipt: Receipt,
+  ): void {
     switch (outcome.kind) {
       case 'passed':
-        return handTo(lane, shaped(message, outcome.body), route);
+        handTo(lane, shaped(message, outcome.body), route, receipt);
+        break;
       case 'filtered':
-        return this.#refuse('filtered');
+        this.#refuse('filtered', receipt);
+        break;
       case 'failed':
         this.#refused[outcome.reason] += 1;
-        return lane.park(message, { ...outcome, routingKey: route.key.routingKey });
+        parkIn(lane, message, { ...outcome, routingKey: route.key.routingKey }, receipt);
+        break;
       case 'closed':
-        return Promise.reject(new GatewayError('LANE_CLOSED', 'The gateway stops.'));
+        receipt.unsafe(new GatewayError('LANE_CLOSED', 'The gateway stops.'));
     }
   }
 
-  #refuse(reason: RefusalReason): Promise<void> {
+  #refuse(reason: RefusalReason, receipt: Receipt): void {
     this.#refused[reason] += 1;
-    return SAFE;
+    receipt.safe();
   }
 
-  #overloaded(): Promise<void> {
+  #overloaded(receipt: Receipt): void {
     this.#refused.overloaded += 1;
-    return Promise.reject(
+    receipt.unsafe(
       new GatewayError(
         'INGEST_OVERLOADED',
         'Too much is waiting to become safe (mqtt.maxPendingBytes).',
       ),
     );
   }
+}
 
-  #pend(message: DeviceMessage, safe: Promise<void>): Promise<void> {
-    const bytes = message.payload.length + PENDING_OVERHEAD_BYTES;
-    this.#pendingBytes += bytes;
-    const release = (): void => {
-      this.#pendingBytes -= bytes;
-    };
-    safe.then(release, release);
-    return safe;
+/** Payloads that are accepted and not safe. */
+interface PendingBytes {
+  bytes: number;
+}
+
+/** One message on its way to its lanes: safe when it is safe in each, not safe when it is not in one of them. */
+class Pending implements Receipt {
+  #open: number;
+  #isTold = false;
+  readonly #bytes: number;
+  readonly #all: PendingBytes;
+  readonly #receipt: Receipt;
+
+  constructor(lanes: number, bytes: number, all: PendingBytes, receipt: Receipt) {
+    this.#open = lanes;
+    this.#bytes = bytes;
+    this.#all = all;
+    this.#receipt = receipt;
+    all.bytes += bytes;
+  }
+
+  safe(): void {
+    this.#open -= 1;
+    if (this.#open === 0 && this.#end()) this.#receipt.safe();
+  }
+
+  unsafe(error: unknown): void {
+    if (this.#end()) this.#receipt.unsafe(error);
+  }
+
+  /** False when it has ended before. */
+  #end(): boolean {
+    if (this.#isTold) return false;
+    this.#isTold = true;
+    this.#all.bytes -= this.#bytes;
+    return true;
   }
 }
 
@@ -168,10 +196,22 @@ interface Checking {
   readonly check: PayloadCheck;
 }
 
-function handTo(lane: IngestLane, message: DeviceMessage, route: Route): Promise<void> {
+function handTo(lane: IngestLane, message: DeviceMessage, route: Route, receipt: Receipt): void {
   const { key, properties } = route;
-  if (!key.ok) return lane.park(withProperties(message, key.properties), key);
-  return lane.accept(withProperties(message, properties), key.routingKey);
+  if (!key.ok) parkIn(lane, withProperties(message, key.properties), key, receipt);
+  else lane.accept(withProperties(message, properties), key.routingKey, receipt);
+}
+
+function parkIn(
+  lane: IngestLane,
+  message: MappedMessage,
+  request: ParkRequest,
+  receipt: Receipt,
+): void {
+  lane.park(message, request).then(
+    () => receipt.safe(),
+    (error: unknown) => receipt.unsafe(error),
+  );
 }
 
 function withProperties(

@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib';
 import type { Client } from 'aedes';
 import type { DeviceMessage } from '../shared/message.ts';
+import { promised, type Receipt } from '../shared/receipt.ts';
 import type { AedesClient, Done } from './aedes-internals.ts';
 import type { Packet } from './aedes-packets.ts';
 import { CompletionQueue } from './completion-queue.ts';
@@ -69,17 +70,13 @@ export class AckGate {
   }
 
   #admit(client: AedesClient, publisher: Publisher, packet: Packet, done: Done): void {
-    const safe =
-      packet.qos === 2
-        ? this.#acceptOnce(client, publisher, packet)
-        : this.#accept(client, publisher, packet);
-    if (safe === undefined) {
+    if (packet.qos === 2 && !this.#hasRoom(client, packet)) {
       this.#options.observer.refused?.('qos2_window');
       done(new Error('too many QoS 2 messages wait for PUBREL'));
       return;
     }
     const startedAtMs = performance.now();
-    publisher.queue.enter(safe, packet.payload.length, (error) => {
+    const release = (error: Error | undefined): void => {
       // A connection that is gone takes no PUBACK: the device sends the message again. One of QoS 0 does not come
       // again, so local subscribers still get it.
       const isGone = client.closed || publisher.refused;
@@ -93,36 +90,50 @@ export class AckGate {
         this.#options.observer.pubackLatency?.(performance.now() - startedAtMs);
       }
       done(null); // MQTT 3.1.1 [MQTT-4.3.2-2] [MQTT-4.3.3-2]: only now is it ours
-    });
+    };
+    const receipt = publisher.queue.enter(packet.payload.length, release);
+    if (packet.qos < 2) this.#accept(client, publisher, packet, receipt);
+    else tellBy(this.#acceptOnce(client, publisher, packet), receipt);
   }
 
-  /** Accepts a QoS 2 PUBLISH unless its packet identifier is held already; undefined when the window is full. */
-  #acceptOnce(
-    client: AedesClient,
-    publisher: Publisher,
-    packet: Packet,
-  ): Promise<void> | undefined {
+  /** False when one more QoS 2 message would be too many; a repeat is not one more. */
+  #hasRoom(client: AedesClient, packet: Packet): boolean {
     const { packetIds, maxInflightQos2 } = this.#options;
+    const isRepeated = packetIds.find(client, packet.messageId ?? 0, fingerprintOf(packet));
+    return isRepeated !== undefined || !packetIds.isFull(client, maxInflightQos2);
+  }
+
+  /** Accepts a QoS 2 PUBLISH unless its packet identifier is held already. */
+  #acceptOnce(client: AedesClient, publisher: Publisher, packet: Packet): Promise<void> {
+    const { packetIds } = this.#options;
     const publish = { packetId: packet.messageId ?? 0, fingerprint: fingerprintOf(packet) };
     const repeated = packetIds.find(client, publish.packetId, publish.fingerprint);
     if (repeated !== undefined) return repeated;
-    if (packetIds.isFull(client, maxInflightQos2)) return undefined;
-    return packetIds.hold(client, publish, this.#accept(client, publisher, packet));
+    const accepted = promised((receipt) => this.#accept(client, publisher, packet, receipt));
+    return packetIds.hold(client, publish, accepted);
   }
 
   #admitWill(client: AedesClient, publisher: Publisher, packet: Packet, done: Done): void {
-    const safe = this.#accept(client, publisher, packet);
+    const safe = promised((receipt) => this.#accept(client, publisher, packet, receipt));
     this.#pendingWills.add(safe);
-    publisher.queue.enter(safe, packet.payload.length, (error) => {
+    const release = (error: Error | undefined): void => {
       this.#pendingWills.delete(safe);
       done(error ?? null);
-    });
+    };
+    tellBy(safe, publisher.queue.enter(packet.payload.length, release));
   }
 
-  #accept(client: AedesClient, publisher: Publisher, packet: Packet): Promise<void> {
+  #accept(client: AedesClient, publisher: Publisher, packet: Packet, receipt: Receipt): void {
     this.#options.observer.received?.(packet.qos, packet.payload.length);
-    return this.#options.accept(deviceMessage(client.id, publisher.username, packet));
+    this.#options.accept(deviceMessage(client.id, publisher.username, packet), receipt);
   }
+}
+
+function tellBy(safe: Promise<void>, receipt: Receipt): void {
+  safe.then(
+    () => receipt.safe(),
+    (error: unknown) => receipt.unsafe(error),
+  );
 }
 
 /** A resend has the topic name and payload of the first PUBLISH. */

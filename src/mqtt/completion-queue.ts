@@ -1,13 +1,7 @@
+import type { Receipt } from '../shared/receipt.ts';
+
 /** Told once that all before it are complete: with no error when it is safe itself. */
 export type Release = (error: Error | undefined) => void;
-
-interface Slot {
-  readonly release: Release;
-  readonly payloadBytes: number;
-  settled: boolean;
-  error: Error | undefined;
-  next: Slot | undefined;
-}
 
 /**
  * Completes one client's PUBLISHes in the order in which they arrived [MQTT-4.6.0-2] [MQTT-4.6.0-3], in whatever
@@ -17,38 +11,67 @@ export class CompletionQueue {
   #first: Slot | undefined;
   #last: Slot | undefined;
   #pendingBytes = 0;
+  #isReleasing = false;
 
   /** Payload bytes of what is not complete. */
   get pendingBytes(): number {
     return this.#pendingBytes;
   }
 
-  /** Puts one PUBLISH at the end; `release` runs after that of all before it, never within this call. */
-  enter(safe: Promise<void>, payloadBytes: number, release: Release): void {
-    const slot: Slot = { release, payloadBytes, settled: false, error: undefined, next: undefined };
+  /**
+   * Puts one PUBLISH at the end and returns its receipt; `release` runs after that of all before it. That is always
+   * later, never within a call of the receipt: whoever tells that a message is safe is in the middle of something, and
+   * a PUBACK may bring in the next message. What becomes safe in one turn is released together.
+   */
+  enter(payloadBytes: number, release: Release): Receipt {
+    const slot = new Slot(payloadBytes, release, this.#onSettled);
     if (this.#last === undefined) this.#first = slot;
     else this.#last.next = slot;
     this.#last = slot;
     this.#pendingBytes += payloadBytes;
-    safe.then(
-      () => this.#settle(slot, undefined),
-      (error: unknown) => this.#settle(slot, asError(error)),
-    );
+    return slot;
   }
 
-  #settle(slot: Slot, error: Error | undefined): void {
-    slot.settled = true;
-    slot.error = error;
-    while (this.#first?.settled) {
+  readonly #onSettled = (): void => {
+    if (this.#isReleasing) return;
+    this.#isReleasing = true;
+    queueMicrotask(this.#releaseSettled);
+  };
+
+  readonly #releaseSettled = (): void => {
+    this.#isReleasing = false;
+    while (this.#first?.isSettled) {
       const head = this.#first;
       this.#first = head.next;
       if (head.next === undefined) this.#last = undefined;
       this.#pendingBytes -= head.payloadBytes;
       head.release(head.error);
     }
-  }
+  };
 }
 
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
+/** The place of one PUBLISH in the order, and the receipt of its message. */
+class Slot implements Receipt {
+  readonly payloadBytes: number;
+  readonly release: Release;
+  readonly #onSettled: () => void;
+  isSettled = false;
+  error: Error | undefined;
+  next: Slot | undefined;
+
+  constructor(payloadBytes: number, release: Release, onSettled: () => void) {
+    this.payloadBytes = payloadBytes;
+    this.release = release;
+    this.#onSettled = onSettled;
+  }
+
+  safe(): void {
+    this.isSettled = true;
+    this.#onSettled();
+  }
+
+  unsafe(error: unknown): void {
+    this.error = error instanceof Error ? error : new Error(String(error));
+    this.safe();
+  }
 }

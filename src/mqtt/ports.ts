@@ -1,11 +1,12 @@
 import type { DeviceMessage, QoS } from '../shared/message.ts';
+import type { Receipt } from '../shared/receipt.ts';
 
 /**
- * Takes one message over. Resolves when it is SAFE, so that it may be acknowledged; rejects, with whatever error, when
- * it cannot be made safe and must not be acknowledged. Called synchronously in the order in which the PUBLISHes of a
- * client arrived, and once for a QoS 2 packet identifier until its PUBREL.
+ * Takes one message over. The receipt is told when it is SAFE, so that it may be acknowledged, or, with whatever error,
+ * that it cannot be made safe and must not be acknowledged; also within the call. Called synchronously in the order in
+ * which the PUBLISHes of a client arrived, and once for a QoS 2 packet identifier until its PUBREL.
  */
-export type AcceptMessage = (message: DeviceMessage) => Promise<void>;
+export type AcceptMessage = (message: DeviceMessage, receipt: Receipt) => void;
 
 /** A QoS 2 packet identifier of a persistent session, between PUBREC and PUBREL. */
 export interface HeldPacketId {

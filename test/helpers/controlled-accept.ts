@@ -1,4 +1,5 @@
 import type { DeviceMessage } from '../../src/shared/message.ts';
+import type { Receipt } from '../../src/shared/receipt.ts';
 import { eventually } from './eventually.ts';
 
 const PATIENCE_MS = 5000;
@@ -20,12 +21,13 @@ export class ControlledAccept {
     this.#immediately = options.immediately ?? false;
   }
 
-  readonly accept = (message: DeviceMessage): Promise<void> => {
-    const promise = new Promise<void>((resolve, reject) => {
-      this.calls.push({ message, safe: resolve, refuse: () => reject(new Error('not safe')) });
+  readonly accept = (message: DeviceMessage, receipt: Receipt): void => {
+    this.calls.push({
+      message,
+      safe: () => receipt.safe(),
+      refuse: () => receipt.unsafe(new Error('not safe')),
     });
-    if (this.#immediately) this.calls.at(-1)?.safe();
-    return promise;
+    if (this.#immediately) receipt.safe();
   };
 
   get topics(): string[] {

@@ -74,10 +74,10 @@ export class LaneHarness {
       const seq = this.#accepted;
       const payload = Buffer.alloc(payloadBytes, String(seq));
       const rest = { qos: 1, dup: false, retain: false, clientId: 'c', receivedAtMs: 1 } as const;
-      this.lane.accept({ topic: 'a/b', payload, ...rest }, 'a.b').then(
-        () => this.safe.push(seq),
-        (error: unknown) => this.refused.push(error),
-      );
+      this.lane.accept({ topic: 'a/b', payload, ...rest }, 'a.b', {
+        safe: () => this.safe.push(seq),
+        unsafe: (error) => this.refused.push(error),
+      });
     }
     await this.advance(0);
   }

@@ -3,6 +3,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import type { WhenFull } from '../../src/config/types.ts';
 import type { Gap } from '../../src/delivery/gap-manifest.ts';
 import { Lane } from '../../src/delivery/lane.ts';
+import { promised } from '../../src/shared/receipt.ts';
 import { LevelStore } from '../../src/store/level-store.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { FakePublisher } from '../helpers/fake-publisher.ts';
@@ -71,7 +72,9 @@ async function floodedLane(whenFull: WhenFull): Promise<FullStore> {
   const counts = { acknowledged: 0, refused: 0 };
   for (let n = 0; n < FLOOD; n += 1) {
     const rest = { qos: 1, dup: false, retain: false, clientId: 'c', receivedAtMs: 1 } as const;
-    lane.accept({ topic: 'a/b', payload: PAYLOAD, ...rest }, 'a.b').then(
+    promised((receipt) =>
+      lane.accept({ topic: 'a/b', payload: PAYLOAD, ...rest }, 'a.b', receipt),
+    ).then(
       () => {
         counts.acknowledged += 1;
       },

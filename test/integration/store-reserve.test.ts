@@ -2,6 +2,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import type { Gap } from '../../src/delivery/gap-manifest.ts';
 import { GapManifest } from '../../src/delivery/gap-manifest.ts';
 import { Lane } from '../../src/delivery/lane.ts';
+import { NO_RECEIPT, promised } from '../../src/shared/receipt.ts';
 import { LevelStore } from '../../src/store/level-store.ts';
 import { append } from '../helpers/append.ts';
 import { eventually } from '../helpers/eventually.ts';
@@ -100,7 +101,8 @@ const MESSAGE = {
 async function fullDisk(room: Partial<ReturnType<typeof roomyLane>> = {}): Promise<Opened> {
   const path = await tempDir();
   const before = await open(path, 0);
-  for (let n = 0; n < STORED; n += 1) await before.lane.accept(MESSAGE, 'a.b');
+  for (let n = 0; n < STORED; n += 1)
+    await promised((receipt) => before.lane.accept(MESSAGE, 'a.b', receipt));
   await before.lane.stop(AbortSignal.abort());
   await before.store.close();
   return open(path, NO_ROOM, room);
@@ -132,7 +134,7 @@ test('without the reserve parked messages can be discarded, and are named', asyn
 test('without the reserve the oldest are given up for what arrives, also with the link away', async () => {
   const { lane, gaps } = await fullDisk({ whenFull: 'drop-oldest' });
   await eventually(() => {
-    void lane.accept(MESSAGE, 'a.b').catch(() => undefined); // waits for room, and is refused at the end
+    lane.accept(MESSAGE, 'a.b', NO_RECEIPT); // waits for room, and is refused at the end
     expect(lane.counters.dropped['full']).toBeGreaterThan(0);
   }, PATIENCE);
   const [first] = await gaps();
