@@ -58,7 +58,9 @@ export class CentralQueue {
       const there = await this.count();
       if (there >= count) return performance.timeOrigin + performance.now();
       if (performance.now() > deadlineMs) {
-        throw new Error(`${there} of ${count} messages arrived within ${limitMs / MS_PER_SECOND} s`);
+        throw new Error(
+          `${there} of ${count} messages arrived within ${limitMs / MS_PER_SECOND} s`,
+        );
       }
       await delay(POLL_MS);
     }

@@ -40,7 +40,12 @@ export async function resetPeaks(pids: readonly number[]): Promise<void> {
 export async function dirBytes(dir: string): Promise<number> {
   const entries = await readdir(dir, { recursive: true }).catch(() => []);
   const sizes = await Promise.all(
-    entries.map((name) => stat(join(dir, name)).then(({ size }) => size, () => 0)),
+    entries.map((name) =>
+      stat(join(dir, name)).then(
+        ({ size }) => size,
+        () => 0,
+      ),
+    ),
   );
   return sizes.reduce((sum, size) => sum + size, 0);
 }

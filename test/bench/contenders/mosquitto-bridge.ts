@@ -7,7 +7,8 @@ import { freePort } from '../../helpers/free-port.ts';
 import { BenchProcess } from '../bench-process.ts';
 import type { Contender, ContenderSetup, RunningContender } from '../contender.ts';
 
-const MOSQUITTO = '/usr/sbin/mosquitto';
+/** Where Debian has the server; `setup.sh --bench` installs it. */
+export const MOSQUITTO: string = '/usr/sbin/mosquitto';
 const POLL_MS = 20;
 const START_LIMIT_MS = 10_000;
 

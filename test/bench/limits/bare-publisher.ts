@@ -36,7 +36,10 @@ export async function barePublisher(
   await channel.assertExchange(exchange, 'topic', { durable: true });
   await channel.bindQueue(queue, exchange, '#');
   await model.close();
-  const publisher = BenchProcess.start('limits/bare-publisher-process.ts', { ...options, exchange });
+  const publisher = BenchProcess.start('limits/bare-publisher-process.ts', {
+    ...options,
+    exchange,
+  });
   await publisher.said('connected');
   publisher.command('go');
   const { result } = await publisher.said('done');

@@ -10,6 +10,8 @@ export interface GroupCommitOptions {
 
 /** Records a second that LevelDB takes with `sync: true`, in batches, with nothing around it: the limit of the disk side. */
 export async function groupCommit(options: GroupCommitOptions): Promise<number> {
-  const { perSecond } = await BenchProcess.start('limits/group-commit-process.ts', options).said('done');
+  const { perSecond } = await BenchProcess.start('limits/group-commit-process.ts', options).said(
+    'done',
+  );
   return Number(perSecond);
 }

@@ -13,7 +13,8 @@ async function bare(stage: Stage): Promise<Measured> {
   const queue = await stage.central.queue();
   const options = { url: stage.central.url, messages: MESSAGES, payloadBytes: FLEET.payloadBytes };
   const result = await barePublisher(queue.name, { ...options, window: WINDOW });
-  const seconds = ((await queue.holds(MESSAGES, LIMIT_MS)) - result.firstPublishAtMs) / MS_PER_SECOND;
+  const seconds =
+    ((await queue.holds(MESSAGES, LIMIT_MS)) - result.firstPublishAtMs) / MS_PER_SECOND;
   await queue.verify(result.sentBy, result.sentBy);
   await queue.remove();
   return {

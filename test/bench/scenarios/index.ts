@@ -1,6 +1,17 @@
 import type { Scenario } from '../scenario.ts';
+import { backlog } from './backlog.ts';
 import { endToEnd } from './end-to-end.ts';
+import { healthyWrites } from './healthy-writes.ts';
+import { idleClients } from './idle-clients.ts';
 import { ingest } from './ingest.ts';
+import { latency } from './latency.ts';
 
 /** All scenarios, in the order in which they run. */
-export const scenarios: readonly Scenario[] = [ingest, endToEnd];
+export const scenarios: readonly Scenario[] = [
+  ingest,
+  endToEnd,
+  latency,
+  healthyWrites,
+  idleClients,
+  backlog,
+];

@@ -50,7 +50,7 @@ export async function withContender(
     });
     return await play({ running, queue, openUplink: async () => uplink?.open() });
   } finally {
-    await running?.stop();
+    await running?.stop(); // again is harmless
     await queue.remove();
   }
 }
