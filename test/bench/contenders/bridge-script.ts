@@ -1,7 +1,7 @@
 /** A bridge as people write it: subscribe, publish on, with confirms. Run by the bench as a process of its own. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ConfirmChannel, connect as connectAmqp } from 'amqplib';
-import { connectAsync } from 'mqtt';
+import { connect, connectAsync } from 'mqtt';
 
 const RETRY_MS = 1_000;
 
@@ -32,9 +32,8 @@ while (channel === undefined) {
   channel = await amqpChannel();
 }
 const open = channel;
-const mqtt = await connectAsync(mqttUrl, { ...session, manualConnect: true });
-mqtt.on('message', (topic, payload) => {
+// The handler stands before the connection does: what was queued comes with the CONNACK.
+connect(mqttUrl, session).on('message', (topic, payload) => {
   const routingKey = topic.replaceAll('/', '.');
   open.publish(exchange, routingKey, payload, { persistent: true, mandatory: true });
 });
-mqtt.connect();

@@ -29,7 +29,7 @@ user root
 export const mosquittoBridge: Contender = {
   name: 'mosquitto-bridge',
   about:
-    'Mosquitto with persistence (saved every 30 minutes, its default) and a bridge script, MQTT.js to amqplib with confirms. PUBACK means that Mosquitto has the message in memory.',
+    'Mosquitto with persistence (saved every 30 minutes, its default) and the bridge script that people write: MQTT.js, which acknowledges to Mosquitto what it was given, to a confirm channel of amqplib that nobody waits for. PUBACK means that Mosquitto has the message in memory.',
   start: async (setup) => {
     const port = await freePort();
     const config = `${setup.dir}/mosquitto.conf`;
