@@ -2,6 +2,7 @@
 # Makes a fresh Debian or Raspberry Pi OS machine ready to build, test and demonstrate Tidegate.
 # Safe to run again and again: it prints one line for each thing it does, and nothing when all is there.
 # It starts no service and leaves a RabbitMQ that runs alone.
+# With --bench also for `npm run bench`, which puts Mosquitto beside Tidegate.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,6 +11,9 @@ readonly POLICY=/usr/sbin/policy-rc.d
 # Another apt run (unattended-upgrades on a fresh Pi) may hold the lock for minutes.
 readonly APT_LOCK_WAIT_S=300
 policy_is_ours=false
+for_bench=false
+if [[ ${1:-} == --bench ]]; then for_bench=true; fi
+readonly for_bench
 
 say() { echo "setup: $*"; }
 fail() { echo "setup: $*" >&2; exit 1; }
@@ -36,6 +40,7 @@ missing_debian_packages() {
   [[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]] || echo rabbitmq-server
   command -v mosquitto_pub > /dev/null || echo mosquitto-clients
   command -v strace > /dev/null || echo strace
+  if $for_bench && [[ ! -x /usr/sbin/mosquitto ]]; then echo mosquitto; fi
 }
 
 as_root() { if [[ $EUID -eq 0 ]]; then "$@"; else sudo "$@"; fi; }
