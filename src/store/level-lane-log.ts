@@ -39,8 +39,8 @@ export interface LaneLogParts {
 
 /** Deleting the settled front in ranges of this size costs little and keeps the disk from growing. */
 const CLEAR_EVERY = 5_000;
-/** Compacting rewrites files: not for a handful of records. */
-const COMPACT_AFTER = 1_000;
+/** Compacting rewrites files: not for a handful of records. While a backlog drains, for some 30 MB. */
+const COMPACT_AFTER = { draining: 100_000, drained: 1_000, urgent: 1 };
 /** A quarter of the default window: so little may be settled and not yet in the checkpoint. */
 const CHECKPOINT_EVERY = 250;
 
@@ -210,14 +210,18 @@ export class LevelLaneLog implements LaneLog {
     this.#cleared = mark;
   }
 
-  /** Gives the space of deleted records back to the file system. LevelDB alone would do it at some later write. `isUrgent`: however little. */
-  async giveSpaceBack(isUrgent: boolean): Promise<void> {
-    if (this.#clearedSinceCompaction < (isUrgent ? 1 : COMPACT_AFTER)) return;
+  /**
+   * Gives the space of deleted records back to the file system, which LevelDB alone would do at some later write.
+   * While there is more to come only now and then: tables that are not needed any more are mapped into memory.
+   */
+  async giveSpaceBack(when: 'draining' | 'drained' | 'urgent'): Promise<void> {
+    if (this.#clearedSinceCompaction < COMPACT_AFTER[when]) return;
     this.#clearedSinceCompaction = 0;
     const { db, number } = this.#parts;
     // The declaration of `level` leaves out what browsers do not have.
     if (!(db instanceof ClassicLevel)) return;
-    await db.compactRange(recordKey(number, 0), recordsEnd(number));
+    const end = when === 'draining' ? recordKey(number, this.#cleared) : recordsEnd(number);
+    await db.compactRange(recordKey(number, 0), end);
   }
 
   async #estimateBytes(): Promise<number> {

@@ -305,9 +305,10 @@ export class LevelStore implements MessageStore {
       const isNearlyFull =
         lacksReserve || this.#estimatedBytes() > this.#config.maxBytes * NEARLY_FULL;
       for (const lane of this.#lanes.values()) {
-        const isDrained = lane.lowWaterMark === lane.endOffset;
-        await lane.tidy(isDrained || isNearlyFull);
-        if (isDrained || isNearlyFull) await lane.giveSpaceBack(lacksReserve);
+        const isPressing = isNearlyFull || lane.lowWaterMark === lane.endOffset;
+        await lane.tidy(isPressing);
+        if (lacksReserve) await lane.giveSpaceBack('urgent');
+        else await lane.giveSpaceBack(isPressing ? 'drained' : 'draining');
       }
       await this.#mending.atWork();
       await this.#room.keepBallast();
