@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { ChannelModel } from 'amqplib';
 import type { CloseReason } from '../delivery/ports.ts';
 import { errorText } from '../shared/errors.ts';
+import { gatherWrites } from '../shared/gathered-writes.ts';
 import { settledWithin } from './pause.ts';
 import { replyCodeOf } from './reply-code.ts';
 
@@ -34,8 +35,7 @@ export class Link {
 
   /** Bytes that came from the broker so far. */
   get bytesRead(): number {
-    // amqplib has the socket, but not in its types
-    return (this.model.connection as unknown as { readonly stream: Socket }).stream.bytesRead;
+    return socketOf(this.model).bytesRead;
   }
 
   get blockedReason(): string | undefined {
@@ -45,6 +45,7 @@ export class Link {
   /** Starts to watch. To be called in the same turn in which the connection opened. */
   watch(listener: LinkListener): void {
     this.#listener = listener;
+    gatherWrites(socketOf(this.model));
     const onEnd = (error?: Error): void =>
       this.giveUp(
         error === undefined ? { scope: 'connection', text: 'connection closed' } : lossOf(error),
@@ -83,6 +84,11 @@ export class Link {
     listener?.lost(reason);
     return true;
   }
+}
+
+/** amqplib has it, but not in its types. */
+function socketOf(model: ChannelModel): Socket {
+  return (model.connection as unknown as { readonly stream: Socket }).stream;
 }
 
 function lossOf(error: Error): CloseReason {

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import type { AedesOptions, Client } from 'aedes';
 import type { MqttLimitsConfig } from '../config/types.ts';
+import { gatherWrites } from '../shared/gathered-writes.ts';
 import { AckGate } from './ack-gate.ts';
 import { type AedesClient, onServerError } from './aedes-internals.ts';
 import type { ConnectPacket } from './aedes-packets.ts';
@@ -179,6 +180,7 @@ export class MqttServer {
       socket.destroy();
       return;
     }
+    gatherWrites(socket);
     guardFrames(socket, new FrameGuard(this.#options.config.maxPayloadBytes), (fault) => {
       this.#observer.refused?.(fault);
       socket.destroy(new Error(`not acceptable as MQTT: ${fault}`));
