@@ -1,7 +1,9 @@
+import type { ChildProcess } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { connect as connectTcp } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect } from 'amqplib';
+import { connectAsync } from 'mqtt';
 import { exitOf, spawnOwned } from '../../helpers/child-process.ts';
 import { freePort } from '../../helpers/free-port.ts';
 import { BenchProcess } from '../bench-process.ts';
@@ -9,6 +11,8 @@ import type { Contender, ContenderSetup, RunningContender } from '../contender.t
 
 /** Where Debian has the server; `setup.sh --bench` installs it. */
 export const MOSQUITTO: string = '/usr/sbin/mosquitto';
+/** Client identifier of the bridge. */
+const BRIDGE = 'bridge';
 const POLL_MS = 20;
 const START_LIMIT_MS = 10_000;
 
@@ -35,24 +39,45 @@ export const mosquittoBridge: Contender = {
     const config = `${setup.dir}/mosquitto.conf`;
     await writeFile(config, CONFIG(port, setup.dir).trimStart());
     await bindCentralQueue(setup);
-    return start(setup, config, port);
+    const mosquitto = await startMosquitto(setup, config, port);
+    await makeSession(port);
+    return withBridge({ setup, config, port, mosquitto });
   },
 };
 
-async function start(
-  setup: ContenderSetup,
+async function startMosquitto(
+  { wrapper = [] }: ContenderSetup,
   config: string,
   port: number,
-): Promise<RunningContender> {
-  const [first = MOSQUITTO, ...rest] = [...(setup.wrapper ?? []), MOSQUITTO, '-c', config];
+): Promise<ChildProcess> {
+  const [first = MOSQUITTO, ...rest] = [...wrapper, MOSQUITTO, '-c', config];
   const mosquitto = spawnOwned(first, rest, { stdio: 'ignore' });
   await accepts(port);
+  return mosquitto;
+}
+
+/** Subscribes for the bridge, so that Mosquitto queues for it from the beginning, also with the central broker away. */
+async function makeSession(port: number): Promise<void> {
+  const client = await connectAsync(urlOf(port), { clientId: BRIDGE, clean: false });
+  await client.subscribeAsync('devices/#', { qos: 1 });
+  await client.endAsync();
+}
+
+interface Parts {
+  readonly setup: ContenderSetup;
+  readonly config: string;
+  readonly port: number;
+  readonly mosquitto: ChildProcess;
+}
+
+async function withBridge({ setup, config, port, mosquitto }: Parts): Promise<RunningContender> {
   const bridge = BenchProcess.start('contenders/bridge-script.ts', {
-    mqttUrl: `mqtt://127.0.0.1:${port}`,
+    mqttUrl: urlOf(port),
     amqpUrl: setup.uplinkUrl,
     exchange: `exchange-${setup.queue}`,
+    clientId: BRIDGE,
   });
-  await bridge.said('subscribed');
+  await bridge.said('started');
   const stop = async (): Promise<void> => {
     await bridge.kill();
     mosquitto.kill('SIGTERM');
@@ -64,11 +89,16 @@ async function start(
     restart: async () => {
       await stop();
       const beganMs = performance.now();
-      const running = await start(setup, config, port);
-      return { running, startMs: performance.now() - beganMs };
+      const again = await startMosquitto(setup, config, port);
+      const startMs = performance.now() - beganMs;
+      return { running: await withBridge({ setup, config, port, mosquitto: again }), startMs };
     },
     stop,
   };
+}
+
+function urlOf(port: number): string {
+  return `mqtt://127.0.0.1:${port}`;
 }
 
 async function bindCentralQueue({ central, queue }: ContenderSetup): Promise<void> {
