@@ -13,6 +13,8 @@ export interface ContenderSetup {
   readonly wrapper?: readonly string[];
   /** Sections of Tidegate's config that differ from its defaults. Others have no use for it. */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** Tidegate's mappings, of the queue and the one mapping there would be. Default only that. */
+  readonly mappings?: (queue: string, main: object) => readonly object[];
 }
 
 /** A contender that takes PUBLISHes. */

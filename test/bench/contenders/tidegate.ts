@@ -41,11 +41,17 @@ async function run(
 }
 
 function configOf(
-  { dir, uplinkUrl, queue, config }: ContenderSetup,
+  { dir, uplinkUrl, queue, config, mappings }: ContenderSetup,
   mode: string,
   mqttPort: number,
   adminPort: number,
 ): object {
+  const main = {
+    name: 'telemetry',
+    filter: 'devices/+device/telemetry/#metric',
+    exchange: { name: `exchange-${queue}`, type: 'topic' },
+    queues: [{ name: queue, type: 'quorum', bindingKey: '#' }],
+  };
   return {
     gateway: { id: 'bench' },
     mqtt: { listeners: [{ host: '127.0.0.1', port: mqttPort }] },
@@ -53,14 +59,7 @@ function configOf(
     amqp: { urls: [uplinkUrl] },
     admin: { port: adminPort },
     shutdown: { timeoutMs: 2_000 }, // what a cut uplink holds back stays in the store
-    mappings: [
-      {
-        name: 'telemetry',
-        filter: 'devices/+device/telemetry/#metric',
-        exchange: { name: `exchange-${queue}`, type: 'topic' },
-        queues: [{ name: queue, type: 'quorum', bindingKey: '#' }],
-      },
-    ],
+    mappings: mappings?.(queue, main) ?? [main],
     ...config,
     delivery: { mode, ...(config?.['delivery'] ?? {}) },
   };

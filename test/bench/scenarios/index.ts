@@ -1,10 +1,12 @@
 import type { Scenario } from '../scenario.ts';
 import { backlog } from './backlog.ts';
+import { curves } from './curves.ts';
 import { endToEnd } from './end-to-end.ts';
 import { healthyWrites } from './healthy-writes.ts';
 import { idleClients } from './idle-clients.ts';
 import { ingest } from './ingest.ts';
 import { latency } from './latency.ts';
+import { slowDisk } from './slow-disk.ts';
 
 /** All scenarios, in the order in which they run. */
 export const scenarios: readonly Scenario[] = [
@@ -14,4 +16,6 @@ export const scenarios: readonly Scenario[] = [
   healthyWrites,
   idleClients,
   backlog,
+  slowDisk,
+  ...curves,
 ];

@@ -25,6 +25,8 @@ export interface PlayOptions {
   readonly isConnected?: boolean;
   readonly wrapper?: readonly string[];
   readonly config?: Readonly<Record<string, unknown>>;
+  /** Tidegate's mappings, of the queue of the measurement and the one mapping there would be. */
+  readonly mappings?: (queue: string, main: object) => readonly object[];
 }
 
 /** Starts a contender, lets `play` measure, and takes all down again, also when it fails. */
@@ -47,6 +49,7 @@ export async function withContender(
       queue: queue.name,
       ...(options.wrapper === undefined ? {} : { wrapper: options.wrapper }),
       ...(options.config === undefined ? {} : { config: options.config }),
+      ...(options.mappings === undefined ? {} : { mappings: options.mappings }),
     });
     return await play({ running, queue, openUplink: async () => uplink?.open() });
   } finally {
