@@ -171,11 +171,14 @@ function refuseTakenNames(
   }
 }
 
+/** Each takes a channel, and a second one while it opens: RabbitMQ allows 2,047 on a connection (channel_max). */
+const MOST_MAPPINGS = 1_000;
+
 /** Schema of `mappings`: at least one, names unique. */
 export const mappingsSchema: z.ZodType<readonly MappingConfig[]> = z
   .array(mappingSchema)
   .min(1)
-  .max(256)
+  .max(MOST_MAPPINGS)
   .superRefine(refuseTakenNames, { when: (list) => Array.isArray(list.value) })
   .prefault([defaultMapping])
   .meta({

@@ -97,11 +97,10 @@ export const boundExchangeSchema: z.ZodType<BoundExchangeConfig> = z.strictObjec
 /** Schema of a queue. */
 export const queueSchema: z.ZodType<QueueConfig> = z.strictObject({
   name: shortString({ description: 'Name of the durable queue to declare' }),
-  type: choice('Type of the queue; only `quorum` is fsynced before its confirm', [
-    'quorum',
-    'classic',
-    'stream',
-  ]).default('quorum'),
+  type: choice(
+    'Type of the queue; only of `quorum` RabbitMQ promises that it is synced before its confirm',
+    ['quorum', 'classic', 'stream'],
+  ).default('quorum'),
   ...bound,
   arguments: argumentsOf('Arguments of queue.declare by their AMQP names, such as `x-max-length`')
     .refine((given) => !Object.hasOwn(given, 'x-queue-type'), {

@@ -1,5 +1,4 @@
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile, writeFile } from 'node:fs/promises';
 
 /** Of `/proc/PID/stat`, on all Linux that we meet (`getconf CLK_TCK`). */
 const TICKS_PER_SECOND = 100;
@@ -34,20 +33,6 @@ export async function usageOf(pids: readonly number[]): Promise<Usage> {
 
 export async function resetPeaks(pids: readonly number[]): Promise<void> {
   await Promise.all(pids.map((pid) => writeFile(`/proc/${pid}/clear_refs`, RESET_PEAK)));
-}
-
-/** Size of all files below. */
-export async function dirBytes(dir: string): Promise<number> {
-  const entries = await readdir(dir, { recursive: true }).catch(() => []);
-  const sizes = await Promise.all(
-    entries.map((name) =>
-      stat(join(dir, name)).then(
-        ({ size }) => size,
-        () => 0,
-      ),
-    ),
-  );
-  return sizes.reduce((sum, size) => sum + size, 0);
 }
 
 async function usageOfOne(pid: number): Promise<Usage> {
