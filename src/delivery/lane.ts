@@ -1,5 +1,5 @@
 import { errorText, GatewayError } from '../shared/errors.ts';
-import type { LaneMessage, MappedMessage } from '../shared/message.ts';
+import type { Draft, LaneMessage, MappedMessage } from '../shared/message.ts';
 import { promised, type Receipt } from '../shared/receipt.ts';
 import { AppendQueue } from './append-queue.ts';
 import { Backlog } from './backlog.ts';
@@ -267,12 +267,7 @@ export class Lane {
     this.counters.accepted += 1;
     this.#age.arrived(this.#seq);
     const { gatewayId, epoch } = this.#parts;
-    const { username, amqp } = message;
-    const seq = this.#seq;
-    if (username !== undefined || amqp !== undefined)
-      return { ...message, gatewayId, epoch, seq, routingKey, fromStore: false };
-    // Not spread: this runs for every message, and V8 copies what it does not know slowly.
-    return {
+    const own: Draft<LaneMessage> = {
       topic: message.topic,
       payload: message.payload,
       qos: message.qos,
@@ -282,10 +277,13 @@ export class Lane {
       receivedAtMs: message.receivedAtMs,
       gatewayId,
       epoch,
-      seq,
+      seq: this.#seq,
       routingKey,
       fromStore: false,
     };
+    if (message.username !== undefined) own.username = message.username;
+    if (message.amqp !== undefined) own.amqp = message.amqp;
+    return own;
   }
 
   #readFailed(error: unknown): void {

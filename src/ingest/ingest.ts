@@ -5,7 +5,7 @@ import type { CheckOutcome } from '../payload/check-queue.ts';
 import type { PayloadCheck } from '../payload/payload-checks.ts';
 import type { CheckFailure } from '../payload/protocol.ts';
 import { GatewayError } from '../shared/errors.ts';
-import type { DeviceMessage, MappedMessage, MessageProperties } from '../shared/message.ts';
+import type { DeviceMessage, Draft, MappedMessage, MessageProperties } from '../shared/message.ts';
 import type { Receipt } from '../shared/receipt.ts';
 import { shaped } from './shaped.ts';
 
@@ -218,5 +218,18 @@ function withProperties(
   message: DeviceMessage,
   amqp: MessageProperties | undefined,
 ): MappedMessage {
-  return amqp === undefined ? message : { ...message, amqp };
+  if (amqp === undefined) return message;
+  const { topic, payload, qos, dup, retain, clientId, receivedAtMs, username } = message;
+  const mapped: Draft<MappedMessage> = {
+    topic,
+    payload,
+    qos,
+    dup,
+    retain,
+    clientId,
+    receivedAtMs,
+    amqp,
+  };
+  if (username !== undefined) mapped.username = username;
+  return mapped;
 }

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import type { Client } from 'aedes';
-import type { DeviceMessage } from '../shared/message.ts';
+import type { DeviceMessage, Draft } from '../shared/message.ts';
 import { promised, type Receipt } from '../shared/receipt.ts';
 import type { AedesClient, Done } from './aedes-internals.ts';
 import type { Packet } from './aedes-packets.ts';
@@ -147,7 +147,7 @@ function deviceMessage(
   packet: Packet,
 ): DeviceMessage {
   const { topic, payload, qos } = packet;
-  const message = {
+  const message: Draft<DeviceMessage> = {
     topic,
     payload: typeof payload === 'string' ? Buffer.from(payload) : payload,
     qos,
@@ -156,5 +156,6 @@ function deviceMessage(
     clientId,
     receivedAtMs: Date.now(),
   };
-  return username === undefined ? message : { ...message, username };
+  if (username !== undefined) message.username = username;
+  return message;
 }

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { GatewayError } from '../shared/errors.ts';
-import type { LaneMessage, MessageProperties, QoS } from '../shared/message.ts';
+import type { Draft, LaneMessage, MessageProperties, QoS } from '../shared/message.ts';
 import { encodeTexts } from './record-texts.ts';
 
 /**
@@ -76,22 +76,23 @@ export function decodeRecord(key: Buffer, record: Buffer): LaneMessage {
   const username = text(record.readUInt16BE(27));
   const routingKey = text(record.readUInt8(29));
   const amqp = version === PROPERTIES_LAYOUT ? text(record.readUInt32BE(at), 4) : undefined;
-  return {
-    gatewayId,
+  const message: Draft<LaneMessage> = {
     topic,
-    clientId,
-    ...(flags & FLAG_USERNAME ? { username } : {}),
-    ...(amqp === undefined ? {} : { amqp: JSON.parse(amqp) as MessageProperties }),
-    routingKey,
-    epoch: record.readUInt32BE(6),
-    seq: record.readUIntBE(10, 6),
-    receivedAtMs: record.readUIntBE(16, 6),
+    payload: record.subarray(at),
     qos: (flags & 0b11) as QoS,
     dup: (flags & FLAG_DUP) !== 0,
     retain: (flags & FLAG_RETAIN) !== 0,
-    payload: record.subarray(at),
+    clientId,
+    receivedAtMs: record.readUIntBE(16, 6),
+    gatewayId,
+    epoch: record.readUInt32BE(6),
+    seq: record.readUIntBE(10, 6),
+    routingKey,
     fromStore: true,
   };
+  if ((flags & FLAG_USERNAME) !== 0) message.username = username;
+  if (amqp !== undefined) message.amqp = JSON.parse(amqp) as MessageProperties;
+  return message;
 }
 
 /** True when the message of a readable record was parked before, so that its seq says nothing of its neighbours. */

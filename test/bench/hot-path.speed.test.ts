@@ -4,7 +4,7 @@ import { Lane } from '../../src/delivery/lane.ts';
 import type { AppendDone, Publisher, PublishOutcome } from '../../src/delivery/ports.ts';
 import { Ingest } from '../../src/ingest/ingest.ts';
 import { compileRoutes } from '../../src/mapping/route-table.ts';
-import type { DeviceMessage, LaneMessage } from '../../src/shared/message.ts';
+import type { DeviceMessage, Draft, LaneMessage } from '../../src/shared/message.ts';
 import { NO_RECEIPT } from '../../src/shared/receipt.ts';
 import { recordKey } from '../../src/store/keys.ts';
 import { encodeRecord } from '../../src/store/record.ts';
@@ -109,9 +109,9 @@ function wayOf(publisher: QuickPublisher, log: QuickLog): Way {
   };
 }
 
-function messageOf(n: number): DeviceMessage {
+function messageOf(n: number, username?: string): DeviceMessage {
   const clientId = `c${n % 20}`;
-  return {
+  const message: Draft<DeviceMessage> = {
     topic: `devices/${clientId}/telemetry/guard`,
     payload: PAYLOAD,
     qos: 1,
@@ -120,6 +120,8 @@ function messageOf(n: number): DeviceMessage {
     clientId,
     receivedAtMs: Date.now(),
   };
+  if (username !== undefined) message.username = username;
+  return message;
 }
 
 /** The least that could be done with a message: it is looked at whole and copied once. */
@@ -136,10 +138,10 @@ function bareMs(): number {
   return performance.now() - startMs;
 }
 
-function wayMs({ ingest, flush }: Way): number {
+function wayMs({ ingest, flush }: Way, username?: string): number {
   const startMs = performance.now();
   for (let n = 0; n < MESSAGES; n += 1) {
-    ingest.accept(messageOf(n), NO_RECEIPT);
+    ingest.accept(messageOf(n, username), NO_RECEIPT);
     if (n % BATCH === BATCH - 1) flush();
   }
   return performance.now() - startMs;
@@ -154,15 +156,16 @@ function median(values: readonly number[]): number {
  * enough for a busy machine, and near enough for what once made every message cost double.
  */
 test.each([
-  ['over a healthy link', new QuickPublisher(), 3],
-  ['into the store', new NoPublisher(), 7],
+  ['over a healthy link', new QuickPublisher(), 3, undefined],
+  ['of a client with a user name over a healthy link', new QuickPublisher(), 3, 'ann'],
+  ['into the store', new NoPublisher(), 7, undefined],
 ] as const)(
   'the way of a message %s costs a small multiple of copying it',
-  (_how, publisher, most) => {
+  (_how, publisher, most, username) => {
     const way = wayOf(publisher, new QuickLog());
     const ratios: number[] = [];
     for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round += 1) {
-      const ratio = wayMs(way) / bareMs();
+      const ratio = wayMs(way, username) / bareMs();
       if (round >= 0) ratios.push(ratio);
     }
     expect(
