@@ -7,6 +7,8 @@ const PUBACK_BYTES = 4;
 const IDENTIFIERS = 65_535; // packet identifiers, from 1 (MQTT 3.1.1 §2.3.1)
 const DIGIT_ZERO = 0x30;
 const SPACE = 0x20;
+/** 8 digits and a space: no client of a benchmark publishes 100,000,000 messages. */
+const COUNTER_BYTES = 9;
 
 export interface LoadClientOptions {
   readonly port: number;
@@ -154,6 +156,10 @@ function connectPacket(clientId: string): Buffer {
 
 function templateOf(topic: string, { clientId, payloadBytes }: LoadClientOptions): Template {
   const head = `${clientId} `;
+  const leastBytes = Buffer.byteLength(head) + COUNTER_BYTES;
+  if (payloadBytes < leastBytes) {
+    throw new RangeError(`payloads of ${clientId} need ${leastBytes} bytes for its counter`);
+  }
   const payload = Buffer.alloc(payloadBytes, 'x');
   payload.write(head);
   const bytes = generate({

@@ -58,8 +58,8 @@ function clientAt(index: number): LoadClient {
       lastPubackAtMs = now;
       acknowledged += 1;
       if (sinceMs >= goAtMs + options.warmUpMs) histogram.add(now - sinceMs);
+      if (moved.size === 0) queueMicrotask(refill);
       moved.add(index);
-      if (moved.size === 1) queueMicrotask(refill);
     },
   });
 }
