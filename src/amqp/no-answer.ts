@@ -31,7 +31,8 @@ export function answerWithin<T>(patience: Patience, what: string, answer: Promis
 }
 
 /**
- * A channel, if the broker opens it in time. One that is opened later is handed to `tooLate`, to be closed.
+ * A channel, if the broker opens it in time. One that is opened later is handed to `tooLate`, to be closed; also after
+ * `lost`, which a lane that stops aborts too, on a connection that lives on.
  * @throws {NoAnswer} and whatever the opening is rejected with; any error when the connection is lost.
  */
 export async function channelWithin<C>(
@@ -44,7 +45,7 @@ export async function channelWithin<C>(
       return new NoAnswer('channel.open', patience.limitMs, true);
     });
   } catch (error) {
-    if (error instanceof NoAnswer) opening.then(tooLate, () => undefined);
+    opening.then(tooLate, () => undefined);
     throw error;
   }
 }
