@@ -2,8 +2,12 @@ import type { LaneMessage } from '../shared/message.ts';
 
 /** Lengths in front of the texts: gateway id u8, topic, client id and username u16 each, routing key u8. */
 const LENGTHS_BYTES = 1 + 2 + 2 + 2 + 1;
-/** Of the topics of a large site; at some 200 bytes each. */
+/** Of the topics of a large site; at some 500 bytes of memory each. */
 const MOST_TOPICS = 4_096;
+/** Longer ones are not remembered: a device that makes up topic names of 64 KiB would take half a gigabyte with them. */
+const MOST_BYTES = 512;
+/** Memory for what is remembered is taken in pieces of this size. */
+const PAGE_BYTES = 4 * 1024;
 
 type Texts = Pick<LaneMessage, 'gatewayId' | 'topic' | 'clientId' | 'username' | 'routingKey'>;
 
@@ -15,17 +19,37 @@ interface Encoded {
 /** The texts of a record, as they stand in it, remembered by topic: devices say the same again and again. */
 export class RecordTexts {
   readonly #byTopic = new Map<string, Encoded>();
+  #remembered = 0;
+  #page: Buffer = Buffer.alloc(0);
 
   of(message: LaneMessage): Buffer {
     const known = this.#byTopic.get(message.topic);
     if (known !== undefined && isSame(known.texts, message)) return known.bytes;
-    if (this.#byTopic.size >= MOST_TOPICS) this.#byTopic.clear();
+    const encoded = encodeTexts(message);
+    if (encoded.length > MOST_BYTES) return encoded;
+    if (this.#remembered === MOST_TOPICS) this.#forget();
+    this.#remembered += 1;
     const { gatewayId, topic, clientId, username, routingKey } = message;
     const named = username === undefined ? {} : { username };
     const texts = { gatewayId, topic, clientId, routingKey, ...named };
-    const bytes = encodeTexts(texts);
+    const bytes = this.#keep(encoded);
     this.#byTopic.set(topic, { texts, bytes });
     return bytes;
+  }
+
+  /** Also what was remembered instead of something else counts: it has taken memory. */
+  #forget(): void {
+    this.#byTopic.clear();
+    this.#remembered = 0;
+  }
+
+  /** Small buffers are slices of 8 KiB that they share with what is long gone: one that stays would keep all of it. */
+  #keep(bytes: Buffer): Buffer {
+    if (this.#page.length < bytes.length) this.#page = Buffer.allocUnsafeSlow(PAGE_BYTES);
+    const kept = this.#page.subarray(0, bytes.length);
+    kept.set(bytes);
+    this.#page = this.#page.subarray(bytes.length);
+    return kept;
   }
 }
 
