@@ -77,3 +77,24 @@ test('a writer that is closed without its reserve gives up what waits', async ()
   await writer.close();
   expect(written).toEqual(['append abandoned']);
 });
+
+test('what comes while the writer closes is given up in its turn, behind what came before it', async () => {
+  const room = new SwitchedRoom('', 0, 0);
+  room.hasRoom = true;
+  const { writer, written, write } = await writerOn(room);
+  write('in the batch', false);
+  await new Promise(setImmediate);
+  write('queued', false);
+  const closed = writer.close();
+  write('late', false);
+  expect(written).toEqual([]);
+  await closed;
+  write('after', false);
+  await Promise.resolve();
+  expect(written).toEqual([
+    'in the batch',
+    'queued abandoned',
+    'late abandoned',
+    'after abandoned',
+  ]);
+});

@@ -60,6 +60,7 @@ export class BatchWriter {
   #freeing: WriteTask[] = [];
   #running: Promise<void> | undefined;
   #closing = new AbortController();
+  #isClosed = false;
   #damaged = false;
   #unchecked = Number.POSITIVE_INFINITY;
   #checkedAtMs = 0;
@@ -83,14 +84,17 @@ export class BatchWriter {
     return !this.#damaged;
   }
 
-  /** Queues a task; tasks become durable in this order, those that free room before the others. */
+  /**
+   * Queues a task; tasks become durable in this order, those that free room before the others. What comes too late is
+   * abandoned in its turn too, and never within this call.
+   */
   write(task: WriteTask): void {
-    if (this.#closing.signal.aborted) {
-      task.abandoned(closedError());
+    if (this.#isClosed) {
+      queueMicrotask(() => task.abandoned(closedError()));
       return;
     }
     (task.freesRoom ? this.#freeing : this.#queue).push(task);
-    this.#running ??= this.#run();
+    if (!this.#closing.signal.aborted) this.#running ??= this.#run();
   }
 
   /** Something else found that the database fails (a read, a clear): it is opened again before the next batch. */
@@ -103,6 +107,7 @@ export class BatchWriter {
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#running;
+    this.#isClosed = true;
     const unwritten = [...this.#freeing.splice(0), ...this.#queue.splice(0)];
     for (const task of unwritten) task.abandoned(closedError());
   }
