@@ -7,7 +7,7 @@ const MESSAGES = 100_000;
 const WINDOW = 1_000;
 const LIMIT_MS = 120_000;
 const MS_PER_SECOND = 1000;
-const BARE = 'bare-publisher';
+const BARE = 'bare-confirm-publisher';
 
 async function bare(stage: Stage): Promise<Measured> {
   const queue = await stage.central.queue();

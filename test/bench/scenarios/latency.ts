@@ -7,7 +7,7 @@ const RATE_PER_SECOND = 1_000;
 const WARM_UP_MS = 2_000;
 const MESSAGES = 12_000;
 const ARRIVAL_LIMIT_MS = 30_000;
-const BARE = 'bare-publisher';
+const BARE = 'bare-confirm-publisher';
 
 async function bare(stage: Stage): Promise<Measured> {
   const queue = await stage.central.queue();
