@@ -4,6 +4,7 @@ import type { Backlog } from './backlog.ts';
 import { Caution } from './caution.ts';
 import type { Departures } from './departures.ts';
 import { DirectMode } from './direct-mode.ts';
+import { Drain } from './drain.ts';
 import { type Entry, tellSafe } from './entry.ts';
 import { InFlightWindow } from './in-flight-window.ts';
 import type { Intake } from './intake.ts';
@@ -13,7 +14,6 @@ import { LinkState } from './link-state.ts';
 import type { CloseReason, PublishOutcome } from './ports.ts';
 import { ProgressWatch } from './progress-watch.ts';
 import { refusalOf } from './refusal.ts';
-import { recordBytes } from './retention.ts';
 import { RetryPause } from './retry-pause.ts';
 import type { Settlement } from './settlement.ts';
 
@@ -45,7 +45,7 @@ export class Outlet {
   readonly #link = new LinkState();
   readonly #retry = new RetryPause();
   readonly #progress: ProgressWatch;
-  #waitingToPump: NodeJS.Timeout | undefined;
+  readonly #drain: Drain;
   #mayDrain = true;
   #stopped = false;
 
@@ -53,6 +53,13 @@ export class Outlet {
     this.#parts = parts;
     const { config, confirmTimeoutMs } = parts.lane;
     this.window = new InFlightWindow(config.window);
+    this.#drain = new Drain({
+      ...parts,
+      window: this.window,
+      maxMessages: config.window.maxMessages,
+      publish: (entry) => this.#publish(entry),
+      onDue: () => this.pump(),
+    });
     this.#direct = new DirectMode(
       config,
       () => this.window.entries().find((entry) => !entry.stored)?.publishedAtMs,
@@ -88,7 +95,7 @@ export class Outlet {
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    clearTimeout(this.#waitingToPump);
+    this.#drain.stop();
     this.#progress.stop();
     this.#direct.stop();
     this.#retry.cancel();
@@ -154,7 +161,7 @@ export class Outlet {
 
   /** Publishes from the log as far as the window and the backfill allow. */
   pump(): void {
-    const { backlog, intake, backfill, departures, settlement, lane } = this.#parts;
+    const { intake, settlement } = this.#parts;
     if (this.#isHeldUp) {
       this.#takeBack();
       this.#rewind();
@@ -162,35 +169,7 @@ export class Outlet {
     if (intake.isPressed) intake.makeRoom();
     if (!this.canPublish) return;
     this.window.cautious = this.#caution.isNeeded(settlement.lowWaterMark);
-    const now = performance.now();
-    for (;;) {
-      const next = backlog.peek();
-      if (next === undefined) {
-        backfill.caughtUp();
-        return;
-      }
-      if (!this.window.hasRoomFor(next)) return;
-      if (departures.underWay >= lane.config.window.maxMessages) return;
-      if (settlement.isTooFarAhead(next.offset, lane.config.window.maxMessages)) return;
-      const { receivedAtMs } = next.message;
-      const waitMs = backfill.waitMs(receivedAtMs, this.window.size, now);
-      if (waitMs > 0) {
-        this.#pumpIn(waitMs);
-        return;
-      }
-      backlog.shift();
-      backfill.published(receivedAtMs, recordBytes(next), now);
-      this.#publish(next);
-    }
-  }
-
-  /** An infinite wait ends with the next confirm. */
-  #pumpIn(waitMs: number): void {
-    if (this.#waitingToPump !== undefined || waitMs === Number.POSITIVE_INFINITY) return;
-    this.#waitingToPump = setTimeout(() => {
-      this.#waitingToPump = undefined;
-      this.pump();
-    }, waitMs);
+    this.#drain.run();
   }
 
   /**
