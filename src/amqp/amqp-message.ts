@@ -6,8 +6,17 @@ export function messageIdOf(message: LaneMessage, lane: string): string {
   return `${message.gatewayId}/${lane}/${message.epoch}.${message.seq}`;
 }
 
-/** Names of the fields of each kind, in order; two messages with the same names can share their objects. */
 const namesOf = (fields: object | undefined): string => Object.keys(fields ?? {}).join('\n');
+
+/** What a mapping sets, taken apart. */
+interface Parts {
+  /** Names of the fields, in order; two messages with the same names can share their objects. */
+  readonly names: string;
+  readonly properties: Omit<MessageProperties, 'headers'>;
+  readonly headers: MessageProperties['headers'];
+}
+
+const NOTHING_SET: Parts = { names: '', properties: {}, headers: undefined };
 
 /**
  * Fills in the properties and headers of one lane's messages. The body is the payload, byte for byte.
@@ -21,8 +30,10 @@ export class PublishOptionsFiller {
   readonly #lane: string;
   #headers: Record<string, HeaderValue>;
   #options: Options.Publish;
-  /** What the mapping has set on the message before. */
+  /** What the mapping has set on the message before, and its names. */
   #amqp: MessageProperties | undefined;
+  #names: string = NOTHING_SET.names;
+  readonly #parts = new WeakMap<MessageProperties, Parts>();
 
   constructor(lane: string) {
     this.#lane = lane;
@@ -51,17 +62,27 @@ export class PublishOptionsFiller {
 
   /** Puts what the mapping sets in place of what is left from the message before. */
   #adapt(amqp: MessageProperties | undefined): void {
-    const before = this.#amqp;
-    const isAlike =
-      namesOf(amqp) === namesOf(before) && namesOf(amqp?.headers) === namesOf(before?.headers);
-    if (!isAlike) {
+    const set = this.#partsOf(amqp);
+    if (set.names !== this.#names) {
+      this.#names = set.names;
       this.#headers = emptyHeaders(this.#lane);
       this.#options = emptyOptions(this.#headers);
     }
-    const { headers, ...properties } = amqp ?? {};
-    Object.assign(this.#options, properties);
-    Object.assign(this.#headers, headers);
+    Object.assign(this.#options, set.properties);
+    Object.assign(this.#headers, set.headers);
     this.#amqp = amqp;
+  }
+
+  /** Routes that depend on the topic alone bring the same object again and again. */
+  #partsOf(amqp: MessageProperties | undefined): Parts {
+    if (amqp === undefined) return NOTHING_SET;
+    const known = this.#parts.get(amqp);
+    if (known !== undefined) return known;
+    const { headers, ...properties } = amqp;
+    const names = `${namesOf(properties)}\n\n${namesOf(headers)}`;
+    const parts = { names, properties, headers };
+    this.#parts.set(amqp, parts);
+    return parts;
   }
 }
 
