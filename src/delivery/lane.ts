@@ -30,7 +30,7 @@ export interface ParkRequest {
 }
 
 /**
- * One mapping's ordered way to the broker. `accept` resolves when the message is safe: confirmed by the
+ * One mapping's ordered way to the broker. `accept` tells the receipt when the message is safe: confirmed by the
  * broker, or on disk. A message ahead is never overtaken:
  *
  * - `direct`: nothing waits in the log, so a message is published at once and safe by its confirm.

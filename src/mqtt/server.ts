@@ -49,7 +49,7 @@ const MAX_PACKETS_BEFORE_CONNACK = 1000;
 const CLOSE_WAIT_MS = 2000;
 
 /**
- * The MQTT 3.1.1 server of the devices. A PUBACK or PUBREC leaves it only after `accept` has resolved, those of one
+ * The MQTT 3.1.1 server of the devices. A PUBACK or PUBREC leaves it only when its message is safe, those of one
  * client in the order of its PUBLISHes. Subscriptions, retained messages and wills work locally beside that, in memory.
  */
 export class MqttServer {
