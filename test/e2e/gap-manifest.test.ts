@@ -5,6 +5,8 @@ import { LANE } from '../helpers/site.ts';
 
 const LIMIT_MESSAGES = 50;
 const FLOOD = 2_000;
+/** Long enough that there is something in flight at nearly every moment, and far from what makes a lane spill. */
+const CONFIRM_LATENCY_MS = 20;
 const PATIENCE = { withinMs: 60_000 };
 const GAP_LANE = 'tidegate.gaps';
 
@@ -63,6 +65,12 @@ test('killed with a healthy link, only what was in flight can be missing before 
   const { site, account } = limited;
   limited.consume();
   await site.start();
+  // The device publishes as fast as it is acknowledged: what began in the store would stay ahead of the broker.
+  await eventually(() => {
+    expect(site.gateway.logs()).toContainEqual(
+      expect.objectContaining({ event: 'lane-open', lane: LANE }),
+    );
+  }, PATIENCE);
   const device = await connectDevice(site);
   let acknowledged = 0;
   const publishOn = (): void => {
@@ -73,13 +81,13 @@ test('killed with a healthy link, only what was in flight can be missing before 
     });
   };
   for (let n = 0; n < outstanding; n += 1) publishOn();
-  await eventually(
-    async () => {
-      expect(await site.laneMetric('direct_total')).toBeGreaterThan(500);
-      expect(await site.laneMetric('in_flight_messages')).toBeGreaterThan(0);
-    },
-    { ...PATIENCE, everyMs: 5 },
-  );
+  await eventually(async () => {
+    expect(await site.laneMetric('direct_total')).toBeGreaterThan(500);
+  }, PATIENCE);
+  site.proxy.latency(CONFIRM_LATENCY_MS);
+  await eventually(async () => {
+    expect(await site.laneMetric('in_flight_messages')).toBeGreaterThan(0);
+  }, PATIENCE);
   await site.gateway.kill();
   await site.start();
   await site.drained();

@@ -62,7 +62,7 @@ export const endToEnd: Scenario = {
     'mosquitto-bridge',
     BARE,
   ],
-  rounds: 3,
+  rounds: 2,
   isDefault: true,
   goals: [
     ...['rabbitmq-shovel-quorum', 'rabbitmq-shovel-classic'].map((against) => ({

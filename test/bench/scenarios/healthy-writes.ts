@@ -6,7 +6,7 @@ import { checkPubacks, FLEET, withContender } from './steps.ts';
 const RATE_PER_SECOND = 1_000;
 /** Of the contender that is judged. */
 const JUDGED_SECONDS = 60;
-const OTHER_SECONDS = 15;
+const OTHER_SECONDS = 10;
 const SETTLE_MS = 3_000;
 const ARRIVAL_LIMIT_MS = 30_000;
 const JUDGED = 'tidegate-adaptive';
@@ -39,7 +39,7 @@ export const healthyWrites: Scenario = {
   name: 'healthy-writes',
   title: 'Bytes written to the disk over a healthy link',
   about:
-    'The same 1,000 messages a second, for 60 seconds with Tidegate adaptive and 15 with the others. Counted is what the processes on the box write to storage, as the kernel has it in /proc/PID/io.',
+    'The same 1,000 messages a second, for 60 seconds with Tidegate adaptive and 10 with the others. Counted is what the processes on the box write to storage, as the kernel has it in /proc/PID/io.',
   subjects: [
     JUDGED,
     'tidegate-disk-first',

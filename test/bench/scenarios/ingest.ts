@@ -3,7 +3,7 @@ import { Load } from '../load.ts';
 import type { Measured, Scenario, Stage } from '../scenario.ts';
 import { checkPubacks, FLEET, measuringBox, withContender } from './steps.ts';
 
-const DURATION_MS = 5_000;
+const DURATION_MS = 3_000;
 /** How long the backlog of the first round may take to the centre. */
 const DRAIN_LIMIT_MS = 120_000;
 const GROUP_COMMIT = 'group-commit';
@@ -47,7 +47,7 @@ export const ingest: Scenario = {
   name: 'ingest',
   title: 'Acknowledged ingest while the central broker is away',
   about:
-    'The link is cut from the beginning. 20 clients publish messages of 200 B with QoS 1 for 5 seconds, each with 50 unacknowledged at most. Counted are PUBACKs. What Tidegate acknowledged is let through to the central queue afterwards and checked by client and counter.',
+    'The link is cut from the beginning. 20 clients publish messages of 200 B with QoS 1 for 3 seconds, each with 50 unacknowledged at most. Counted are PUBACKs. What Tidegate acknowledged is let through to the central queue afterwards and checked by client and counter.',
   subjects: [
     'tidegate-adaptive',
     'tidegate-disk-first',
@@ -57,7 +57,7 @@ export const ingest: Scenario = {
     'bare-aedes',
     GROUP_COMMIT,
   ],
-  rounds: 3,
+  rounds: 2,
   isDefault: true,
   goals: ['tidegate-disk-first', 'tidegate-adaptive'].map((of) => ({
     what: `acknowledged ingest, broker down, all synced, 20 clients, window 50, 200 B, QoS 1 (${of})`,

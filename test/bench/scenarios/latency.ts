@@ -5,7 +5,7 @@ import { checkPubacks, FLEET, measuringBox, withContender } from './steps.ts';
 
 const RATE_PER_SECOND = 1_000;
 const WARM_UP_MS = 2_000;
-const MESSAGES = 12_000;
+const MESSAGES = 10_000;
 const ARRIVAL_LIMIT_MS = 30_000;
 const BARE = 'bare-confirm-publisher';
 
@@ -47,7 +47,7 @@ export const latency: Scenario = {
   name: 'latency',
   title: 'PUBACK latency at 1,000 messages a second',
   about:
-    '20 clients publish 1,000 messages of 200 B a second in all, with QoS 1, over a healthy link, for 12 seconds of which the first two do not count. A PUBACK is timed from the moment its message was due, so that a server that stands still is charged for all that came due meanwhile. The bare publisher is timed the same way from due to confirm.',
+    '20 clients publish 1,000 messages of 200 B a second in all, with QoS 1, over a healthy link, for 10 seconds of which the first two do not count. A PUBACK is timed from the moment its message was due, so that a server that stands still is charged for all that came due meanwhile. The bare publisher is timed the same way from due to confirm.',
   subjects: [
     'tidegate-adaptive',
     'tidegate-disk-first',
