@@ -11,11 +11,31 @@ export interface AedesClient extends Client {
   readonly will: object | null;
   /** Packets that were parsed and are not done. At 0 aedes reads the socket again. */
   readonly _parsingBatch: number;
-  readonly _parser: { parse(bytes: Buffer): number };
+  readonly _parser: AedesParser;
   /** Marks one packet as done; as listener of `readable` it also counts one down, and so it reads too early. */
   readonly _nextBatch: (error?: Error) => void;
   /** Nothing is read any more until `resume()`. */
   pause(): void;
+}
+
+/** mqtt-packet's parser, of which aedes takes each packet by its event `packet`. */
+export interface AedesParser {
+  /** Takes the next bytes. Returns how many of them are still in its memory. */
+  parse(bytes: Buffer): number;
+  emit(event: 'packet', packet: PublishPacket): boolean;
+}
+
+/** A PUBLISH as the parser gives it. */
+export interface PublishPacket {
+  readonly cmd: 'publish';
+  readonly retain: boolean;
+  readonly qos: 0 | 1 | 2;
+  readonly dup: boolean;
+  /** Remaining length (MQTT 3.1.1 §2.2.3). */
+  readonly length: number;
+  readonly topic: string;
+  readonly payload: Buffer;
+  messageId?: number;
 }
 
 /** What aedes calls back, at most once. */

@@ -1,4 +1,5 @@
 import type { AedesClient } from './aedes-internals.ts';
+import { PacketReader } from './packet-reader.ts';
 
 /**
  * While this much of one client is not complete, its socket is not read ahead: enough for the usual window of a device,
@@ -35,15 +36,17 @@ export class SocketReader {
     const { conn, _nextBatch: nextBatch, _parser: parser } = this.#client;
     conn.removeListener('readable', nextBatch);
     conn.on('readable', () => this.#onReadable());
-    const parse = parser.parse.bind(parser);
+    const packets = new PacketReader(parser);
     // What a packet makes aedes or the parser throw ends its connection, not the process.
     parser.parse = (bytes) => {
+      // A DISCONNECT makes aedes read on from within it, and the bytes of then would be ahead of those behind it.
+      if (conn.destroyed) return 0;
       try {
-        return parse(bytes);
+        packets.read(bytes);
       } catch (error) {
         this.#client.emit('error', error);
-        return 0;
       }
+      return 0; // aedes does not look at it
     };
   }
 
