@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { usageOf } from '../box.ts';
 import { Load } from '../load.ts';
 import type { Scenario } from '../scenario.ts';
@@ -38,7 +39,7 @@ export const idleClients: Scenario = {
         messages: 0,
         connectPerSecond: CONNECT_PER_SECOND,
       });
-      await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+      await delay(SETTLE_MS);
       const { residentBytes } = await usageOf(running.pids);
       await load.kill();
       return { residentMb: residentBytes / BYTES_PER_MB };
