@@ -17,7 +17,7 @@ export const contenders: readonly Contender[] = [
   ),
   rabbitmqShovel(
     'quorum',
-    'RabbitMQ on the box, schedulers without busy waiting, memory limit 1 GB, else its defaults: MQTT plugin, a quorum queue, a Shovel (`on-confirm`) to the central broker. PUBACK when the message is synced to disk.',
+    'RabbitMQ on the box, schedulers without busy waiting, memory limit 4 GB, else its defaults: MQTT plugin, a quorum queue, a Shovel (`on-confirm`) to the central broker. PUBACK when the message is synced to disk.',
   ),
   rabbitmqShovel(
     'classic',

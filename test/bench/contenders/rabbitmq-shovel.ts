@@ -10,11 +10,14 @@ const SHOVEL_PREFETCH = 1_000;
 const RECONNECT_DELAY = 1;
 /** RabbitMQ's default. The smaller log of the nodes of tests costs a third more written bytes and some of the ingest. */
 const WAL_BYTES = 536_870_912;
+/** Above it RabbitMQ reads nothing from its clients, not even the CONNECT of new ones: 10,000 take 2.0 GB. */
+const MEMORY_LIMIT = '4GB';
 
 const CONFIG = (mqttPort: number): string => `
 mqtt.listeners.tcp.1 = 127.0.0.1:${mqttPort}
 mqtt.tcp_listen_options.nodelay = true
 raft.wal_max_size_bytes = ${WAL_BYTES}
+vm_memory_high_watermark.absolute = ${MEMORY_LIMIT}
 `;
 
 /** RabbitMQ on the box: its MQTT plugin, a durable local queue, and a Shovel to the central broker. */
