@@ -70,7 +70,8 @@ export class AckGate {
   }
 
   #admit(client: AedesClient, publisher: Publisher, packet: Packet, done: Done): void {
-    if (packet.qos === 2 && !this.#hasRoom(client, packet)) {
+    const once = packet.qos === 2 ? this.#acceptOnce(client, publisher, packet) : undefined;
+    if (packet.qos === 2 && once === undefined) {
       this.#options.observer.refused?.('qos2_window');
       done(new Error('too many QoS 2 messages wait for PUBREL'));
       return;
@@ -92,23 +93,21 @@ export class AckGate {
       done(null); // MQTT 3.1.1 [MQTT-4.3.2-2] [MQTT-4.3.3-2]: only now is it ours
     };
     const receipt = publisher.queue.enter(packet.payload.length, release);
-    if (packet.qos < 2) this.#accept(client, publisher, packet, receipt);
-    else tellBy(this.#acceptOnce(client, publisher, packet), receipt);
+    if (once === undefined) this.#accept(client, publisher, packet, receipt);
+    else tellBy(once, receipt);
   }
 
-  /** False when one more QoS 2 message would be too many; a repeat is not one more. */
-  #hasRoom(client: AedesClient, packet: Packet): boolean {
+  /** Accepts a QoS 2 PUBLISH unless its packet identifier is held already; undefined when the window is full. */
+  #acceptOnce(
+    client: AedesClient,
+    publisher: Publisher,
+    packet: Packet,
+  ): Promise<void> | undefined {
     const { packetIds, maxInflightQos2 } = this.#options;
-    const isRepeated = packetIds.find(client, packet.messageId ?? 0, fingerprintOf(packet));
-    return isRepeated !== undefined || !packetIds.isFull(client, maxInflightQos2);
-  }
-
-  /** Accepts a QoS 2 PUBLISH unless its packet identifier is held already. */
-  #acceptOnce(client: AedesClient, publisher: Publisher, packet: Packet): Promise<void> {
-    const { packetIds } = this.#options;
     const publish = { packetId: packet.messageId ?? 0, fingerprint: fingerprintOf(packet) };
     const repeated = packetIds.find(client, publish.packetId, publish.fingerprint);
     if (repeated !== undefined) return repeated;
+    if (packetIds.isFull(client, maxInflightQos2)) return undefined;
     const accepted = promised((receipt) => this.#accept(client, publisher, packet, receipt));
     return packetIds.hold(client, publish, accepted);
   }
