@@ -1,13 +1,12 @@
 import { barePublisher } from '../limits/bare-publisher.ts';
 import { Load } from '../load.ts';
 import type { Measured, Scenario, Stage } from '../scenario.ts';
-import { checkPubacks, FLEET, measuringBox, withContender } from './steps.ts';
+import { ALL_WAYS, BARE, checkPubacks, FLEET, measuringBox, withContender } from './steps.ts';
 
 const MESSAGES = 100_000;
 const WINDOW = 1_000;
 const LIMIT_MS = 120_000;
 const MS_PER_SECOND = 1000;
-const BARE = 'bare-confirm-publisher';
 
 async function bare(stage: Stage): Promise<Measured> {
   const queue = await stage.central.queue();
@@ -53,15 +52,7 @@ export const endToEnd: Scenario = {
   title: 'From the device to the central queue',
   about:
     '20 clients publish 100,000 messages of 200 B with QoS 1, each with 50 unacknowledged at most, over a healthy link. The time is that from the first PUBLISH to the last message in the central quorum queue; then each message is taken out and checked by client and counter. The bare publisher writes the same messages with the same headers to the same kind of queue, with 1,000 unconfirmed.',
-  subjects: [
-    'tidegate-adaptive',
-    'tidegate-disk-first',
-    'rabbitmq-shovel-quorum',
-    'rabbitmq-shovel-classic',
-    'rabbitmq-mqtt-central',
-    'mosquitto-bridge',
-    BARE,
-  ],
+  subjects: ALL_WAYS,
   rounds: 2,
   isDefault: true,
   goals: [

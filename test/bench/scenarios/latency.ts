@@ -1,13 +1,12 @@
 import { barePublisher } from '../limits/bare-publisher.ts';
 import { Load } from '../load.ts';
 import type { Measured, Scenario, Stage } from '../scenario.ts';
-import { checkPubacks, FLEET, measuringBox, withContender } from './steps.ts';
+import { ALL_WAYS, BARE, checkPubacks, FLEET, measuringBox, withContender } from './steps.ts';
 
 const RATE_PER_SECOND = 1_000;
 const WARM_UP_MS = 2_000;
 const MESSAGES = 10_000;
 const ARRIVAL_LIMIT_MS = 30_000;
-const BARE = 'bare-confirm-publisher';
 
 async function bare(stage: Stage): Promise<Measured> {
   const queue = await stage.central.queue();
@@ -48,15 +47,7 @@ export const latency: Scenario = {
   title: 'PUBACK latency at 1,000 messages a second',
   about:
     '20 clients publish 1,000 messages of 200 B a second in all, with QoS 1, over a healthy link, for 10 seconds of which the first two do not count. A PUBACK is timed from the moment its message was due, so that a server that stands still is charged for all that came due meanwhile. The bare publisher is timed the same way from due to confirm.',
-  subjects: [
-    'tidegate-adaptive',
-    'tidegate-disk-first',
-    'rabbitmq-shovel-quorum',
-    'rabbitmq-shovel-classic',
-    'rabbitmq-mqtt-central',
-    'mosquitto-bridge',
-    BARE,
-  ],
+  subjects: ALL_WAYS,
   rounds: 2,
   isDefault: true,
   goals: [

@@ -12,6 +12,20 @@ const BYTES_PER_MB = 1_000_000;
 /** The fleet of the main scenarios: as many unconfirmed messages as a lane has in flight at most. */
 export const FLEET = { clients: 20, window: 50, payloadBytes: 200 } as const;
 
+/** The limit of the AMQP side, as a subject. */
+export const BARE = 'bare-confirm-publisher';
+
+/** All that bring messages to the central queue over a healthy link, in the order of a round. */
+export const ALL_WAYS: readonly string[] = [
+  'tidegate-adaptive',
+  'tidegate-disk-first',
+  'rabbitmq-shovel-quorum',
+  'rabbitmq-shovel-classic',
+  'rabbitmq-mqtt-central',
+  'mosquitto-bridge',
+  BARE,
+];
+
 /** A contender at work, with the far end. */
 export interface Play {
   readonly running: RunningContender;
