@@ -122,11 +122,13 @@ const storeSchema: z.ZodType<StoreConfig> = z.strictObject({
     min: 0,
     max: TIB_BYTES,
   }).prefault('64MiB'),
+  // LevelDB writes what its logs hold to tables as it opens: two logs of 4 MiB and a batch of 1 MiB each, at most.
   ballastBytes: bytes({
-    description: 'Size of a file that is given up to reopen the store on a full disk',
+    description:
+      'Size of a file that is given up to open the store on a full disk, which takes 12 MiB at most',
     min: 0,
     max: GIB_BYTES,
-  }).prefault('8MiB'),
+  }).prefault('16MiB'),
 } satisfies Shape<StoreConfig>);
 
 /** Whether it is a URL that amqplib can dial. */
