@@ -7,9 +7,11 @@ import {
 import type { CloseReason, PublishOutcome } from '../delivery/ports.ts';
 import { errorText } from '../shared/errors.ts';
 import type { LaneMessage } from '../shared/message.ts';
-import { messageIdOf, PublishOptionsFiller } from './amqp-message.ts';
+import { messageIdOf } from './amqp-message.ts';
 import { noteClosedByBroker, numbersReusable } from './channel-drain.ts';
+import { ChannelOutput } from './channel-output.ts';
 import { settledWithin } from './pause.ts';
+import { bodyApart, PublishFrames } from './publish-frames.ts';
 import { replyCodeOf } from './reply-code.ts';
 
 /** What distinguishes the channels of two lanes. */
@@ -38,7 +40,8 @@ export class LaneChannel {
   readonly #options: LaneChannelOptions;
   /** Returns whose confirm is still to come, by message-id: a basic.return has no delivery tag. */
   readonly #returned: Map<string, Returned> = new Map();
-  readonly #filler: PublishOptionsFiller;
+  readonly #output: ChannelOutput;
+  readonly #frames: PublishFrames;
   #live = true;
   /** The broker has confirmed something on it. */
   hasConfirmed = false;
@@ -47,7 +50,9 @@ export class LaneChannel {
   constructor(channel: ConfirmChannel, options: LaneChannelOptions) {
     this.#channel = channel;
     this.#options = options;
-    this.#filler = new PublishOptionsFiller(options.lane);
+    this.#output = new ChannelOutput(channel);
+    const { number, frameMax } = this.#output;
+    this.#frames = new PublishFrames({ ...options, channel: number, frameMax });
   }
 
   /** Opens a channel in confirm mode (confirm.select). */
@@ -61,21 +66,13 @@ export class LaneChannel {
   /** As `Publisher.publish`. A message that does not fit into AMQP frames is answered as returned, code 502. */
   publish(message: LaneMessage, done: Done): void {
     if (!this.#live) return; // its loss is being told
-    const { lane, exchange } = this.#options;
-    const messageId = messageIdOf(message, lane);
-    const options = this.#filler.fill(message, messageId);
     try {
-      this.#channel.publish(
-        exchange,
-        message.routingKey,
-        message.payload,
-        options,
-        (error: unknown) => {
-          if (this.#live) done(this.#outcomeOf(messageId, error));
-        },
-      );
+      const frames = this.#frames.encode(message);
+      this.#output.send(frames, bodyApart(message), (error) => {
+        if (this.#live) done(this.#outcomeOf(message, error));
+      });
     } catch (error) {
-      // Later, never from inside publish. amqplib encodes before it writes: nothing has left.
+      // Later, never from inside publish. It is encoded before it is sent: nothing has left.
       queueMicrotask(() => this.#failed(error, done));
     }
   }
@@ -84,6 +81,8 @@ export class LaneChannel {
   abandon(): void {
     this.#live = false;
     this.#returned.clear();
+    this.#output.drop();
+    this.#frames.forget();
   }
 
   /** Abandons the channel and says goodbye to the broker (channel.close) for `limitMs` at most. */
@@ -108,9 +107,10 @@ export class LaneChannel {
   }
 
   /** The basic.return of a message comes before its confirm (RabbitMQ docs/confirms#when-publishes-are-confirmed). */
-  #outcomeOf(messageId: string, error: unknown): PublishOutcome {
+  #outcomeOf(message: LaneMessage, error: unknown): PublishOutcome {
     let returned: Returned | undefined;
     if (this.#returned.size > 0) {
+      const messageId = messageIdOf(message, this.#options.lane);
       returned = this.#returned.get(messageId);
       this.#returned.delete(messageId);
     }

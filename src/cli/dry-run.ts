@@ -1,4 +1,4 @@
-import { messageIdOf, PublishOptionsFiller } from '../amqp/amqp-message.ts';
+import { propertiesOf } from '../amqp/amqp-message.ts';
 import type { Config } from '../config/types.ts';
 import type { ParkReason } from '../delivery/ports.ts';
 import { Ingest, type IngestLane } from '../ingest/ingest.ts';
@@ -105,17 +105,13 @@ export class DryRun {
 
   #publishOf(lane: string, mapped: MappedMessage, routingKey: string): DryPublish {
     const message = { ...mapped, gatewayId: this.#config.gateway.id, routingKey, ...NO_IDENTITY };
-    const filler = new PublishOptionsFiller(lane);
-    const { headers, mandatory, persistent, ...properties } = filler.fill(
-      message,
-      messageIdOf(message, lane),
-    );
+    const { headers, ...properties } = propertiesOf(message, lane);
     const mapping = this.#config.mappings.find(({ name }) => name === lane);
     return {
       exchange: mapping?.exchange.name ?? '',
       routingKey,
-      properties: { ...(properties as Record<string, string | number>), deliveryMode: 2 },
-      headers: { ...(headers as Record<string, HeaderValue>) },
+      properties: { ...properties },
+      headers,
       body: message.payload,
     };
   }

@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { GatewayError } from '../shared/errors.ts';
 import type { Draft, LaneMessage, MessageProperties, QoS } from '../shared/message.ts';
+import { parsedProperties } from './record-properties.ts';
 import { encodeTexts } from './record-texts.ts';
 
 /**
@@ -91,7 +92,7 @@ export function decodeRecord(key: Buffer, record: Buffer): LaneMessage {
     fromStore: true,
   };
   if ((flags & FLAG_USERNAME) !== 0) message.username = username;
-  if (amqp !== undefined) message.amqp = JSON.parse(amqp) as MessageProperties;
+  if (amqp !== undefined) message.amqp = parsedProperties(amqp);
   return message;
 }
 
