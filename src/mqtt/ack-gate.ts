@@ -9,6 +9,9 @@ import type { InboundPacketIds } from './inbound-packet-ids.ts';
 import type { AcceptMessage, MqttObserver } from './ports.ts';
 import { publishFault } from './publish-check.ts';
 
+/** Packet type 4 and a remaining length of 2. */
+const PUBACK_HEADER = 0x4002;
+
 /** What the gate knows of one connection. */
 interface Publisher {
   readonly username: string | undefined;
@@ -23,12 +26,15 @@ export interface AckGateOptions {
   readonly packetIds: InboundPacketIds;
   /** Most QoS 2 messages of one session between PUBLISH and PUBREL. */
   readonly maxInflightQos2: number;
+  /** Hands a message of QoS 1 to local subscribers, once it is acknowledged. */
+  readonly deliver: (packet: Packet, client: Client) => void;
 }
 
 /**
  * Holds back PUBACK and PUBREC until the message is safe. It stands in the asynchronous `authorizePublish` of aedes,
  * which runs synchronously on arrival and before anything else is done with a PUBLISH of any QoS: what is called back
- * is acknowledged and delivered to local subscribers, an error closes the connection.
+ * is acknowledged and delivered to local subscribers, an error closes the connection. QoS 1 goes no further in aedes: a
+ * PUBACK of four bytes took mqtt-packet and aedes a quarter of the work of a stored message.
  */
 export class AckGate {
   readonly #options: AckGateOptions;
@@ -90,11 +96,21 @@ export class AckGate {
       if (packet.qos > 0) {
         this.#options.observer.pubackLatency?.(performance.now() - startedAtMs);
       }
-      done(null); // MQTT 3.1.1 [MQTT-4.3.2-2] [MQTT-4.3.3-2]: only now is it ours
+      // MQTT 3.1.1 [MQTT-4.3.2-2] [MQTT-4.3.3-2]: only now is it ours
+      if (packet.qos === 1) this.#acknowledge(client, packet);
+      else done(null);
     };
     const receipt = publisher.queue.enter(packet.payload.length, release);
     if (once === undefined) this.#accept(client, publisher, packet, receipt);
     else tellBy(once, receipt);
+  }
+
+  /** What aedes does with a PUBLISH of QoS 1, and as there a client that does not take its PUBACKs is read no further. */
+  #acknowledge(client: AedesClient, packet: Packet): void {
+    const isTaken = client.conn.write(pubackOf(packet.messageId ?? 0));
+    this.#options.deliver(packet, client);
+    if (isTaken || client.errored) client._nextBatch();
+    else client.waitForDrain(client._nextBatch);
   }
 
   /** Accepts a QoS 2 PUBLISH unless its packet identifier is held already; undefined when the window is full. */
@@ -126,6 +142,14 @@ export class AckGate {
     this.#options.observer.received?.(packet.qos, packet.payload.length);
     this.#options.accept(deviceMessage(client.id, publisher.username, packet), receipt);
   }
+}
+
+/** MQTT 3.1.1 §3.4. */
+function pubackOf(packetId: number): Buffer {
+  const puback = Buffer.allocUnsafe(4);
+  puback.writeUInt16BE(PUBACK_HEADER, 0);
+  puback.writeUInt16BE(packetId, 2);
+  return puback;
 }
 
 function tellBy(safe: Promise<void>, receipt: Receipt): void {

@@ -14,6 +14,10 @@ export interface AedesClient extends Client {
   readonly _parser: AedesParser;
   /** Marks one packet as done; as listener of `readable` it also counts one down, and so it reads too early. */
   readonly _nextBatch: (error?: Error) => void;
+  /** Its connection failed. */
+  readonly errored: boolean;
+  /** Calls back when the socket takes more, or with an error when it does not within `drainTimeout`, or is closed. */
+  waitForDrain(callback: (error?: Error) => void): void;
   /** Nothing is read any more until `resume()`. */
   pause(): void;
 }

@@ -72,6 +72,7 @@ export class MqttServer {
       observer: this.#observer,
       packetIds: this.#packetIds,
       maxInflightQos2: options.config.maxInflightQos2,
+      deliver: (packet, client) => this.#aedes.publish(packet, client),
     });
     this.#local = new LocalSide({
       limits: options.config.limits,
