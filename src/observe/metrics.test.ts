@@ -105,15 +105,20 @@ test('what the MQTT server reports is counted by QoS, result and bucket', async 
   metrics.received(1, 50);
   metrics.received(2, 0);
   metrics.connection('closed');
-  metrics.pubackLatency(3);
+  for (const ms of [3, 5, 5.001, 10_000, 60_000]) metrics.pubackLatency(ms);
   const lines = (await metrics.text()).split('\n');
   expect(lines).toContain('tidegate_mqtt_messages_received_total{qos="1"} 2');
   expect(lines).toContain('tidegate_mqtt_messages_received_total{qos="0"} 0');
   expect(lines).toContain('tidegate_mqtt_received_bytes_total 250');
   expect(lines).toContain('tidegate_mqtt_connection_events_total{result="closed"} 1');
   expect(lines).toContain('tidegate_mqtt_puback_duration_seconds_bucket{le="0.0025"} 0');
-  expect(lines).toContain('tidegate_mqtt_puback_duration_seconds_bucket{le="0.005"} 1');
-  expect(lines).toContain('tidegate_mqtt_puback_duration_seconds_sum 0.003');
+  expect(lines).toContain('# TYPE tidegate_mqtt_puback_duration_seconds histogram');
+  expect(lines).toContain('tidegate_mqtt_puback_duration_seconds_bucket{le="0.005"} 2');
+  expect(lines).toContain('tidegate_mqtt_puback_duration_seconds_bucket{le="0.01"} 3');
+  expect(lines).toContain('tidegate_mqtt_puback_duration_seconds_bucket{le="10"} 4');
+  expect(lines).toContain('tidegate_mqtt_puback_duration_seconds_bucket{le="+Inf"} 5');
+  expect(lines).toContain('tidegate_mqtt_puback_duration_seconds_sum 70.013001');
+  expect(lines).toContain('tidegate_mqtt_puback_duration_seconds_count 5');
 });
 
 test('process metrics are plausible', async () => {

@@ -1,7 +1,8 @@
-import { Histogram, Registry } from 'prom-client';
+import { Registry } from 'prom-client';
 import type { QoS } from '../shared/message.ts';
 import { registerGatewayMetrics } from './gateway-metrics.ts';
 import { registerLaneMetrics } from './lane-metrics.ts';
+import { LatencyHistogram } from './latency-histogram.ts';
 import { registerProcessMetrics } from './process-metrics.ts';
 import { byKey, pullCounter, pullGauge } from './pulled-metric.ts';
 import { type GatewaySnapshot, type SnapshotSources, takeSnapshot } from './sources.ts';
@@ -10,7 +11,6 @@ import { type GatewaySnapshot, type SnapshotSources, takeSnapshot } from './sour
 const PUBACK_BUCKETS_SECONDS = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ];
-const MS_PER_SECOND = 1000;
 
 /**
  * What became of an MQTT connection: CONNACK 0; refused before or by CONNACK; ended by DISCONNECT; ended
@@ -18,7 +18,7 @@ const MS_PER_SECOND = 1000;
  */
 export type ConnectionResult = 'accepted' | 'refused' | 'closed';
 
-/** The live side, for the MQTT server. Cheap enough for every message (the histogram: 0.15 µs). */
+/** The live side, for the MQTT server. Cheap enough for every message. */
 export interface MqttMeter {
   /** A PUBLISH arrived, with the bytes of its payload. */
   received(qos: QoS, payloadBytes: number): void;
@@ -94,18 +94,18 @@ function registerMqttMeter(registry: Registry): MqttMeter {
     labelNames: ['result'],
     read: () => byKey('result', connections),
   });
-  const latency = new Histogram({
+  const latency = new LatencyHistogram({
     name: 'tidegate_mqtt_puback_duration_seconds',
     help: 'From the arrival of a QoS 1 PUBLISH to its PUBACK.',
     buckets: PUBACK_BUCKETS_SECONDS,
-    registers: [registry],
   });
+  latency.register(registry);
   return {
     received: (qos, bytes) => {
       messages[qos] += 1;
       payloadBytes += bytes;
     },
-    pubackLatency: (ms) => latency.observe(ms / MS_PER_SECOND),
+    pubackLatency: (ms) => latency.observe(ms),
     connection: (result) => {
       connections[result] += 1;
     },
