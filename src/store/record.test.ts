@@ -116,3 +116,12 @@ test('a record read under another offset is found', () => {
     }),
   );
 });
+
+test('records with the same properties share them once they are read', () => {
+  const [one, other] = [1, 2].map((offset) => {
+    const key = recordKey(1, offset);
+    return decodeRecord(key, encodeRecord(key, { ...PLAIN, amqp: { contentType: 'text/plain' } }));
+  });
+  expect(one?.amqp).toEqual({ contentType: 'text/plain' });
+  expect(one?.amqp).toBe(other?.amqp);
+});
