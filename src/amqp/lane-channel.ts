@@ -82,7 +82,6 @@ export class LaneChannel {
     this.#live = false;
     this.#returned.clear();
     this.#output.drop();
-    this.#frames.forget();
   }
 
   /** Abandons the channel and says goodbye to the broker (channel.close) for `limitMs` at most. */

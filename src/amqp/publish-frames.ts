@@ -1,3 +1,4 @@
+import { MemoryBound } from '../shared/memory-bound.ts';
 import type { LaneMessage } from '../shared/message.ts';
 import { messageIdHead, propertiesOf, type SentProperties, timestampOf } from './amqp-message.ts';
 import { longEntry, shortString, tableEntries, writeLong } from './field-table.ts';
@@ -59,14 +60,12 @@ interface Frame {
   readonly idLengthAt: number;
 }
 
-/** Memory for the frames that are remembered, over all lanes, in bytes, roughly. */
-const MOST_REMEMBERED_BYTES = 4 * 1024 * 1024;
-/** Of one beside its bytes. */
+/** Memory for the frames that are remembered, over all lanes, roughly: those of 9,000 topics. */
+const remembered = new MemoryBound(8 * 1024 * 1024);
+/** Of one frame beside its bytes. */
 const FRAME_MEMORY_BYTES = 512;
 /** A topic or a header may be long: those are rare, and are not remembered. */
 const MOST_FRAME_BYTES = 2 * 1024;
-
-let rememberedBytes = 0;
 
 /**
  * The frames of a basic.publish (AMQP 0-9-1 §1.8.3.7), mandatory and persistent, with the content header.
@@ -77,7 +76,6 @@ let rememberedBytes = 0;
 export class PublishFrames {
   readonly #options: FramesOptions;
   readonly #byTopic: Map<string, Frame> = new Map();
-  #bytes = 0;
 
   constructor(options: FramesOptions) {
     this.#options = options;
@@ -111,13 +109,6 @@ export class PublishFrames {
     return chunk;
   }
 
-  /** Gives its share of the memory to the other lanes. */
-  forget(): void {
-    rememberedBytes -= this.#bytes;
-    this.#bytes = 0;
-    this.#byTopic.clear();
-  }
-
   #checkHeader(bytes: number, idBytes: number, seq: string): void {
     if (bytes > this.#options.frameMax) {
       throw new RangeError(`properties of ${bytes} bytes do not fit into a frame`);
@@ -136,17 +127,10 @@ export class PublishFrames {
     if (known !== undefined && isAlike(known.from, message)) return known;
     const frame = this.#frameOf(message);
     const bytes = frame.head.length + frame.tail.length;
-    if (bytes <= MOST_FRAME_BYTES) this.#remember(message.topic, frame, bytes + FRAME_MEMORY_BYTES);
+    if (bytes <= MOST_FRAME_BYTES) {
+      remembered.remember(this.#byTopic, message.topic, frame, bytes + FRAME_MEMORY_BYTES);
+    }
     return frame;
-  }
-
-  /** Also a frame that replaces another counts: only all are forgotten together. */
-  #remember(topic: string, frame: Frame, bytes: number): void {
-    if (rememberedBytes + bytes > MOST_REMEMBERED_BYTES) this.forget();
-    if (rememberedBytes + bytes > MOST_REMEMBERED_BYTES) return;
-    rememberedBytes += bytes;
-    this.#bytes += bytes;
-    this.#byTopic.set(topic, frame);
   }
 
   #frameOf(message: LaneMessage): Frame {

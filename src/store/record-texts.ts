@@ -1,9 +1,12 @@
+import { MemoryBound } from '../shared/memory-bound.ts';
 import type { LaneMessage } from '../shared/message.ts';
 
 /** Lengths in front of the texts: gateway id u8, topic, client id and username u16 each, routing key u8. */
 const LENGTHS_BYTES = 1 + 2 + 2 + 2 + 1;
-/** Of the topics of a large site; at some 500 bytes of memory each. */
-const MOST_TOPICS = 4_096;
+/** Memory for the texts that are remembered, over all lanes, roughly: those of 12,000 topics. */
+const remembered = new MemoryBound(8 * 1024 * 1024);
+/** Of one beside its bytes. */
+const TEXTS_MEMORY_BYTES = 512;
 /** Longer ones are not remembered: a device that makes up topic names of 64 KiB would take half a gigabyte with them. */
 const MOST_BYTES = 512;
 /** Memory for what is remembered is taken in pieces of this size. */
@@ -19,7 +22,6 @@ interface Encoded {
 /** The texts of a record, as they stand in it, remembered by topic: devices say the same again and again. */
 export class RecordTexts {
   readonly #byTopic = new Map<string, Encoded>();
-  #remembered = 0;
   #page: Buffer = Buffer.alloc(0);
 
   of(message: LaneMessage): Buffer {
@@ -27,20 +29,13 @@ export class RecordTexts {
     if (known !== undefined && isSame(known.texts, message)) return known.bytes;
     const encoded = encodeTexts(message);
     if (encoded.length > MOST_BYTES) return encoded;
-    if (this.#remembered === MOST_TOPICS) this.#forget();
-    this.#remembered += 1;
     const { gatewayId, topic, clientId, username, routingKey } = message;
     const named = username === undefined ? {} : { username };
     const texts = { gatewayId, topic, clientId, routingKey, ...named };
     const bytes = this.#keep(encoded);
-    this.#byTopic.set(topic, { texts, bytes });
+    const size = bytes.length + TEXTS_MEMORY_BYTES;
+    remembered.remember(this.#byTopic, topic, { texts, bytes }, size);
     return bytes;
-  }
-
-  /** Also what was remembered instead of something else counts: it has taken memory. */
-  #forget(): void {
-    this.#byTopic.clear();
-    this.#remembered = 0;
   }
 
   /** Small buffers are slices of 8 KiB that they share with what is long gone: one that stays would keep all of it. */
