@@ -36,7 +36,7 @@ test('Without a file the config is the defaults', () => {
     path: './data',
     maxBytes: 2 * 1024 ** 3,
     reserveBytes: 64 * 1024 ** 2,
-    ballastBytes: 8 * 1024 ** 2,
+    ballastBytes: 16 * 1024 ** 2,
   });
   expect(config.amqp.urls).toEqual(['amqp://guest:guest@127.0.0.1:5672']);
   expect(config.delivery).toMatchObject({

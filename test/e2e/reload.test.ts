@@ -88,8 +88,8 @@ test('keys that take a restart are named and stay as they are; the rest of the f
     keys: ['delivery.whenFull'],
     restartKeys: ['delivery.mode', 'log.level'],
   });
-  const events = site.gateway.logs().map(({ event }) => event);
-  await eventually(() => expect(events).toContain('config-restart-needed'), PATIENCE);
+  const events = (): unknown[] => site.gateway.logs().map(({ event }) => event);
+  await eventually(() => expect(events()).toContain('config-restart-needed'), PATIENCE);
   expect((await site.metrics()).get('tidegate_config_restart_keys')).toBe(2);
 });
 
