@@ -1,5 +1,7 @@
-import { mkdir, readdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+
+const FILL_PIECE_BYTES = 256 * 1024;
 
 /**
  * The room the store needs beside its data. LevelDB must write in order to open again after a full disk, so a
@@ -36,7 +38,7 @@ export class DiskRoom {
     if (bavail * bsize < this.#reserveBytes + this.#ballastBytes) return;
     const unfinished = `${this.#ballastPath}.new`;
     try {
-      await writeFile(unfinished, Buffer.alloc(this.#ballastBytes, 'ballast '));
+      await fill(unfinished, this.#ballastBytes);
       await rename(unfinished, this.#ballastPath);
     } catch {
       await rm(unfinished, { force: true }); // No room after all: it is tried again at the next chance.
@@ -51,6 +53,19 @@ export class DiskRoom {
   /** Makes the folder. */
   async prepare(): Promise<void> {
     await mkdir(this.#folder, { recursive: true });
+  }
+}
+
+/** Writes a file of that size, piece by piece: in one it would be as much memory. */
+async function fill(path: string, bytes: number): Promise<void> {
+  const piece = Buffer.alloc(Math.min(bytes, FILL_PIECE_BYTES), 'ballast ');
+  const file = await open(path, 'w');
+  try {
+    for (let left = bytes; left > 0; left -= piece.length) {
+      await file.appendFile(piece.subarray(0, left));
+    }
+  } finally {
+    await file.close();
   }
 }
 
