@@ -27,7 +27,7 @@ export const backlog: Scenario = {
   about:
     'Tidegate adaptive, with the link cut from the beginning: the store is filled with messages of 200 B, the gateway is stopped in an orderly way and started again, the link returns, and the backlog drains while 20 other clients publish 500 messages a second. 50,000 further messages lie before the backlog and warm the new process up; then the drain is timed from a tenth to nine tenths of the backlog, and every message is checked at the centre. CPU is that of the process since its second start. Memory is that of the process with the pages of the files it has mapped.',
   subjects: [name(SMALL), name(LARGE)],
-  rounds: 1,
+  rounds: 2,
   isDefault: true,
   goals: [
     {
