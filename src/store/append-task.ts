@@ -56,6 +56,11 @@ export class AppendTask implements WriteTask {
     return this.#parts.freesRoom || this.#also !== undefined;
   }
 
+  /** By the end of its log. */
+  get isWitnessed(): boolean {
+    return this.#also === undefined;
+  }
+
   addTo(batch: Batch): void {
     const { end, number, texts } = this.#parts;
     // The offset is given only here: a batch that failed leaves no hole behind.

@@ -20,10 +20,11 @@ async function writerOn(room: SwitchedRoom) {
   const db = createDatabase(await tempDir());
   await db.open();
   const told: string[] = [];
+  const batches: boolean[] = [];
   const writer = new BatchWriter(db, room, {
     reopen: async () => undefined,
     batchWritten: () => undefined,
-    addInPassing: () => undefined,
+    addInPassing: (_, isWitnessed) => void batches.push(isWitnessed),
     onTrouble: () => told.push('trouble'),
     onRecovered: () => told.push('recovered'),
   });
@@ -32,15 +33,16 @@ async function writerOn(room: SwitchedRoom) {
     await db.close();
   });
   const written: string[] = [];
-  const write = (name: string, freesRoom: boolean): void =>
+  const write = (name: string, freesRoom: boolean, isWitnessed = false): void =>
     writer.write({
       bytes: 1,
       freesRoom,
+      isWitnessed,
       addTo: (batch) => void batch.put(Buffer.from(name), Buffer.from(name)),
       written: () => written.push(name),
       abandoned: () => written.push(`${name} abandoned`),
     });
-  return { writer, written, write, told };
+  return { writer, written, write, told, batches };
 }
 
 test('a disk without its reserve takes what frees room, and all else waits in order until it is back', async () => {
@@ -97,4 +99,17 @@ test('what comes while the writer closes is given up in its turn, behind what ca
     'late abandoned',
     'after abandoned',
   ]);
+});
+
+test('a batch is witnessed when all in it is', async () => {
+  const room = new SwitchedRoom('', 0, 0);
+  room.hasRoom = true;
+  const { written, write, batches } = await writerOn(room);
+  write('append 1', false, true);
+  write('append 2', false, true);
+  await eventually(() => expect(written).toHaveLength(2), PATIENCE);
+  write('append 3', false, true);
+  write('park', true);
+  await eventually(() => expect(written).toHaveLength(4), PATIENCE);
+  expect(batches).toEqual([true, false]);
 });

@@ -14,6 +14,8 @@ export interface WriteTask {
    * a disk without its reserve would keep for ever what could give its room back.
    */
   readonly freesRoom?: boolean;
+  /** The checkpoint knows that it was written: it needs no serial. */
+  readonly isWitnessed?: boolean;
   /** Puts what it has into the batch. Called again after a failed write. */
   addTo(batch: Batch): void;
   /** The batch is on disk. */
@@ -32,8 +34,8 @@ export interface WriterHooks {
   reopen(): Promise<void>;
   /** A batch is on disk, and all of it was told. */
   batchWritten(): void;
-  /** May add what is cheap to write in passing (low-water marks, its serial). */
-  addInPassing(batch: Batch): void;
+  /** May add what is cheap to write in passing (low-water marks), and a serial when not all in it `isWitnessed`. */
+  addInPassing(batch: Batch, isWitnessed: boolean): void;
   onTrouble(error: unknown): void;
   onRecovered(): void;
 }
@@ -131,8 +133,8 @@ export class BatchWriter {
   async #writeBatch(): Promise<void> {
     await this.#checkReserve();
     const batch = this.#db.batch();
-    const { freeing, others, bytes } = this.#fill(batch);
-    this.#hooks.addInPassing(batch);
+    const { freeing, others, bytes, isWitnessed } = this.#fill(batch);
+    this.#hooks.addInPassing(batch, isWitnessed);
     await batch.write({ sync: true });
     this.batchesTotal += 1;
     this.tasksTotal += freeing + others;
@@ -154,9 +156,10 @@ export class BatchWriter {
     return this.#freeing.length + this.#queue.length > 0 || this.lacksReserve;
   }
 
-  #fill(batch: Batch): { freeing: number; others: number; bytes: number } {
+  #fill(batch: Batch): { freeing: number; others: number; bytes: number; isWitnessed: boolean } {
     const counts = { freeing: 0, others: 0 };
     let bytes = 0;
+    let isWitnessed = true;
     const add = (task: WriteTask, kind: 'freeing' | 'others'): boolean => {
       const count = counts.freeing + counts.others;
       const isFull = count > 0 && bytes + task.bytes > MAX_BATCH_BYTES;
@@ -164,11 +167,12 @@ export class BatchWriter {
       task.addTo(batch);
       counts[kind] += 1;
       bytes += task.bytes;
+      isWitnessed &&= task.isWitnessed === true;
       return true;
     };
     const isOpen = this.#freeing.every((task) => add(task, 'freeing'));
     if (isOpen && !this.lacksReserve) this.#queue.every((task) => add(task, 'others'));
-    return { ...counts, bytes };
+    return { ...counts, bytes, isWitnessed };
   }
 
   async #checkReserve(): Promise<void> {

@@ -35,7 +35,7 @@ export interface Positions {
 export interface Contents {
   /** The highest epoch anything in it has; 0 when it is new. */
   readonly epoch: number;
-  /** Of the newest batch in it; 0 when there is none. */
+  /** Of the newest batch in it that has one; 0 when there is none. */
   readonly serial: number;
   readonly laneNumbers: ReadonlyMap<string, number>;
   /** Highest lane number in use, also by records whose lane has no name any more. */

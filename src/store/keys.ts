@@ -5,7 +5,7 @@
  *   01                                   format version   → u8
  *   02                                   epoch            → u32, sealed
  *   03                                   how runs ended that were not told of yet, with the last seqs of the clean ones
- *   04                                   serial of the last batch → u48, sealed
+ *   04                                   serial of the last batch that was not only records → u48, sealed
  *   10  lane name (UTF-8)                lane number      → u16, sealed
  *   20  lane u16                         low-water mark   → u48, sealed
  *   30  lane u16  offset u48             record

@@ -63,8 +63,10 @@ export class LevelStore implements MessageStore {
   #witness: Witness | undefined;
   #laneNumbers = new Map<string, number>();
   #maxLaneNumber = 0;
-  /** Of the last batch that is on disk. */
+  /** Of the last batch on disk that has one. */
   #serial = 0;
+  /** The same, counting the batch that is being written. */
+  #nextSerial = 0;
   readonly #stopping = new AbortController();
   #tidying: Promise<void> | undefined;
   #isOpen = false;
@@ -96,12 +98,13 @@ export class LevelStore implements MessageStore {
     this.#writer = new BatchWriter(this.#db, this.#room, {
       reopen: () => this.#reopen(),
       batchWritten: () => {
-        this.#serial += 1;
+        this.#serial = this.#nextSerial;
         this.#checkpoint.touch();
       },
-      addInPassing: (batch) => {
+      addInPassing: (batch, isWitnessed) => {
         for (const lane of this.#lanes.values()) lane.addMark(batch);
-        addSerial(batch, this.#serial + 1);
+        this.#nextSerial = this.#serial + (isWitnessed ? 0 : 1);
+        if (!isWitnessed) addSerial(batch, this.#nextSerial);
       },
       onTrouble: (error) => events.onTrouble(error),
       onRecovered: () => events.onRecovered(),

@@ -62,7 +62,7 @@ export async function beginRun(
 /** What the database says of the run that uses it. */
 export interface Head {
   readonly epoch: number;
-  /** Number of the last batch. Whoever finds less in the database has lost a log. */
+  /** Number of the last batch that has one. Whoever finds less in the database has lost a log. */
   readonly serial: number;
   readonly previousRuns: readonly PreviousRun[];
   readonly laneNumbers: ReadonlyMap<string, number>;
@@ -81,7 +81,10 @@ export async function writeHead(db: Db, head: Head): Promise<void> {
   await batch.put(EPOCH_KEY, seal(EPOCH_KEY, value)).write({ sync: true });
 }
 
-/** Every batch of messages says its number. */
+/**
+ * For a batch that the checkpoint knows nothing else of. Records do without: their keys only grow, so that LevelDB never
+ * merges the tables of a backlog, and one more key in each batch, ahead of them all, made it merge all of them.
+ */
 export function addSerial(batch: Batch, serial: number): void {
   batch.put(SERIAL_KEY, seal(SERIAL_KEY, encodeU48(serial)));
 }

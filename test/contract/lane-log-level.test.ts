@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { Level } from 'level';
 import { expect, onTestFinished, test } from 'vitest';
 import { FORMAT_KEY, recordKey } from '../../src/store/keys.ts';
@@ -160,6 +162,19 @@ test('a store of another format is left alone', async () => {
   await (await openStore(path)).close();
   await tamper(path, (db) => db.put(FORMAT_KEY, seal(FORMAT_KEY, Buffer.from([99]))));
   await expect(openStore(path)).rejects.toMatchObject({ code: 'STORE_FORMAT_UNKNOWN' });
+});
+
+test('a backlog is written to the log and to tables, and never merged', async () => {
+  const path = await tempDir();
+  const log = await (await openStore(path)).lane(LANE);
+  const payload = randomBytes(8 * 1024); // 36 MiB are eight tables, and LevelDB merges four that lie over each other
+  for (let seq = 1; seq <= 4_500; seq += 500) {
+    const records = Array.from({ length: 500 }, (_, n) => ({ ...numbered(seq + n), payload }));
+    await Promise.all(records.map((record) => append(log, record)));
+  }
+  const said = await readFile(`${path}/db/LOG`, 'utf8');
+  expect(said.match(/Level-0 table .* OK/g)?.length).toBeGreaterThan(4);
+  expect(said).not.toContain('Compacting');
 });
 
 test('what is not on disk when the store closes is refused, not promised', async () => {
