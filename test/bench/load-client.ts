@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { generate } from 'mqtt-packet';
+import type { Filler } from './filler.ts';
 
 const CONNACK = 0x20;
 const PUBACK = 0x40;
@@ -17,6 +18,7 @@ export interface LoadClientOptions {
   readonly payloadBytes: number;
   /** Topic names, taken in turns. */
   readonly topics: readonly string[];
+  readonly filler: Filler;
   /** Told of each PUBACK with the time that was given for the PUBLISH, in ms. */
   readonly onPuback: (sinceMs: number) => void;
 }
@@ -78,7 +80,7 @@ export class LoadClient {
 
   /** Publishes that many, at most `room`, in one write; the time since which each counts, in ms, by its place. */
   publish(count: number, since: (place: number) => number): void {
-    const { window } = this.#options;
+    const { window, filler } = this.#options;
     const templates = Array.from({ length: count }, (_, place) =>
       this.#template(this.sent + place),
     );
@@ -91,8 +93,9 @@ export class LoadClient {
       bytes.writeUInt16BE((this.sent % IDENTIFIERS) + 1, at + template.identifierAt);
       this.#since[this.sent % window] = since(place);
       this.sent += 1;
-      writeCounter(bytes, at + template.counterAt, this.sent);
+      const fillerAt = writeCounter(bytes, at + template.counterAt, this.sent);
       at += template.bytes.length;
+      filler.fill(bytes, fillerAt, at);
     }
     this.#socket?.write(bytes);
   }
@@ -160,7 +163,7 @@ function templateOf(topic: string, { clientId, payloadBytes }: LoadClientOptions
   if (payloadBytes < leastBytes) {
     throw new RangeError(`payloads of ${clientId} need ${leastBytes} bytes for its counter`);
   }
-  const payload = Buffer.alloc(payloadBytes, 'x');
+  const payload = Buffer.alloc(payloadBytes);
   payload.write(head);
   const bytes = generate({
     cmd: 'publish',
@@ -175,8 +178,8 @@ function templateOf(topic: string, { clientId, payloadBytes }: LoadClientOptions
   return { bytes, identifierAt: payloadAt - 2, counterAt: payloadAt + Buffer.byteLength(head) };
 }
 
-/** Decimal digits and a space. */
-function writeCounter(bytes: Buffer, at: number, counter: number): void {
+/** Decimal digits and a space. Returns where they end. */
+function writeCounter(bytes: Buffer, at: number, counter: number): number {
   let digits = 1;
   for (let limit = 10; counter >= limit; limit *= 10) digits += 1;
   let rest = counter;
@@ -185,4 +188,5 @@ function writeCounter(bytes: Buffer, at: number, counter: number): void {
     rest = Math.floor(rest / 10);
   }
   bytes[at + digits] = SPACE;
+  return at + digits + 1;
 }

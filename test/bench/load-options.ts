@@ -7,7 +7,7 @@ export interface LoadOptions {
   readonly clientPrefix?: string;
   /** PUBLISHes each client has unacknowledged at most. */
   readonly window: number;
-  /** Size of each payload, padded with `x`. At least 10 more than the client identifier has, for the counter. */
+  /** Size of each payload, filled up with random text. At least 10 more than the client identifier has, for the counter. */
   readonly payloadBytes: number;
   /** In all, spread evenly. Absent: as many as `durationMs` or `stop` allow. */
   readonly messages?: number;

@@ -1,6 +1,7 @@
 /** A process of its own: `node --import tsx load-process.ts JSON`. It says one JSON line each, and takes `go` and `stop`. */
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Filler } from './filler.ts';
 import { Histogram } from './histogram.ts';
 import { LoadClient } from './load-client.ts';
 import type { LoadOptions, LoadResult } from './load-options.ts';
@@ -27,6 +28,7 @@ const clients: LoadClient[] = [];
 let goAtMs = Number.POSITIVE_INFINITY;
 let lastPubackAtMs = 0;
 let acknowledged = 0;
+const filler = new Filler();
 let sent = 0;
 let ended = false;
 let finished = false;
@@ -53,6 +55,7 @@ function clientAt(index: number): LoadClient {
     window: options.window,
     payloadBytes: options.payloadBytes,
     topics,
+    filler,
     onPuback: (sinceMs) => {
       const now = performance.now();
       lastPubackAtMs = now;

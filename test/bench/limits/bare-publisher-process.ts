@@ -2,6 +2,7 @@
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect } from 'amqplib';
+import { Filler } from '../filler.ts';
 import { Histogram } from '../histogram.ts';
 import type { BarePublisherOptions, BarePublisherResult } from './bare-publisher.ts';
 
@@ -15,6 +16,7 @@ const { url, exchange, messages, payloadBytes, window, ratePerSecond, warmUpMs =
 const model = await connect(url, { noDelay: true });
 const channel = await model.createConfirmChannel();
 const histogram = new Histogram();
+const filler = new Filler();
 let sent = 0;
 let confirmed = 0;
 let goAtMs = 0;
@@ -25,8 +27,8 @@ function publish(sinceMs: number): void {
   const client = `c${(sent % CLIENTS) + 1}`;
   const counter = Math.floor(sent / CLIENTS) + 1;
   sent += 1;
-  const payload = Buffer.alloc(payloadBytes, 'x');
-  payload.write(`${client} ${counter} `);
+  const payload = Buffer.allocUnsafe(payloadBytes);
+  filler.fill(payload, payload.write(`${client} ${counter} `), payloadBytes);
   channel.publish(
     exchange,
     `devices.${client}.telemetry.bench`,

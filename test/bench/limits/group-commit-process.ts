@@ -1,5 +1,6 @@
 /** LevelDB and nothing else: synced batches of records as large as the payload. Says one JSON line. */
 import { ClassicLevel } from 'classic-level';
+import { Filler } from '../filler.ts';
 import type { GroupCommitOptions } from './group-commit.ts';
 
 const MS_PER_SECOND = 1000;
@@ -12,7 +13,7 @@ const level = new ClassicLevel<Buffer, Buffer>(dir, {
   valueEncoding: 'buffer',
 });
 await level.open();
-const value = Buffer.alloc(payloadBytes, 'x');
+const filler = new Filler();
 const beganMs = performance.now();
 let written = 0;
 while (performance.now() - beganMs < durationMs) {
@@ -20,6 +21,8 @@ while (performance.now() - beganMs < durationMs) {
   for (let count = 0; count < batch; count += 1) {
     const key = Buffer.alloc(8);
     key.writeUInt32BE(written + count, 4);
+    const value = Buffer.allocUnsafe(payloadBytes);
+    filler.fill(value, 0, payloadBytes);
     chained.put(key, value);
   }
   await chained.write({ sync: true });
