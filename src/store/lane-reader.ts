@@ -5,8 +5,8 @@ import { offsetOf, recordKey, recordsEnd } from './keys.ts';
 import { OffsetRanges } from './offset-ranges.ts';
 import { decodeRecord, isReleased } from './record.ts';
 
-/** An iterator holds a snapshot, and what was deleted since stays on disk for it: renewed after this many. */
-const RENEW_ITERATOR_AFTER = 50_000;
+/** An iterator keeps the tables of its beginning on disk and mapped into memory, deleted or not: renewed after two. */
+const RENEW_ITERATOR_AFTER_BYTES = 4 * 1024 * 1024;
 /** Bytes LevelDB hands over at once; bounds the memory of a read whatever the size of the messages. */
 const READ_AHEAD_BYTES = 256 * 1024;
 
@@ -41,10 +41,12 @@ export class LaneReader {
   readonly #parts: LaneReaderParts;
   #iterator: ReturnType<typeof iterate> | undefined;
   #iteratorAt = 0;
-  #iteratorRead = 0;
+  #iteratorReadBytes = 0;
   readonly #told = new OffsetRanges();
   #last: (Identity & { offset: number }) | undefined;
   #fault = 'missing';
+  /** Of all records so far. */
+  bytesRead = 0;
   /** What stood last below that offset, if that is known from elsewhere. */
   knownLast: (Identity & { endOffset: number }) | undefined;
 
@@ -119,17 +121,19 @@ export class LaneReader {
   }
 
   async #next(offset: number, maxCount: number): Promise<[Buffer, Buffer][]> {
-    if (this.#iteratorAt !== offset || this.#iteratorRead >= RENEW_ITERATOR_AFTER) {
+    if (this.#iteratorAt !== offset || this.#iteratorReadBytes >= RENEW_ITERATOR_AFTER_BYTES) {
       await this.endRead();
     }
     if (this.#iterator === undefined) {
       const { db, number } = this.#parts;
       this.#iterator = iterate(db, number, offset);
-      this.#iteratorRead = 0;
+      this.#iteratorReadBytes = 0;
       this.#iteratorAt = offset;
     }
     const entries = await this.#iterator.nextv(maxCount);
-    this.#iteratorRead += entries.length;
+    const bytes = entries.reduce((sum, [, value]) => sum + value.length, 0);
+    this.#iteratorReadBytes += bytes;
+    this.bytesRead += bytes;
     return entries;
   }
 

@@ -39,8 +39,15 @@ export interface LaneLogParts {
 
 /** Deleting the settled front in ranges of this size costs little and keeps the disk from growing. */
 const CLEAR_EVERY = 5_000;
-/** Compacting rewrites files: not for a handful of records. While a backlog drains, for some 30 MB. */
-const COMPACT_AFTER = { draining: 100_000, drained: 1_000, urgent: 1 };
+/**
+ * Compacting rewrites files: not for a handful of settled records. While a backlog drains, for each 8 MiB that was read
+ * of it: until then those tables are mapped into memory.
+ */
+const COMPACT_AFTER = {
+  draining: { records: 1_000, readBytes: 8 * 1024 * 1024 },
+  drained: { records: 1_000, readBytes: 0 },
+  urgent: { records: 1, readBytes: 0 },
+};
 /** A quarter of the default window: so little may be settled and not yet in the checkpoint. */
 const CHECKPOINT_EVERY = 250;
 
@@ -54,6 +61,7 @@ export class LevelLaneLog implements LaneLog {
   #persistedMark = 0;
   #cleared = 0;
   #clearedSinceCompaction = 0;
+  #readAtCompaction = 0;
   #isLoaded = false;
   #checkpointedMark = 0;
   lowWaterMark = 0;
@@ -215,8 +223,11 @@ export class LevelLaneLog implements LaneLog {
    * While there is more to come only now and then: tables that are not needed any more are mapped into memory.
    */
   async giveSpaceBack(when: 'draining' | 'drained' | 'urgent'): Promise<void> {
-    if (this.#clearedSinceCompaction < COMPACT_AFTER[when]) return;
+    const { records, readBytes } = COMPACT_AFTER[when];
+    if (this.#clearedSinceCompaction < records) return;
+    if (this.#reader.bytesRead - this.#readAtCompaction < readBytes) return;
     this.#clearedSinceCompaction = 0;
+    this.#readAtCompaction = this.#reader.bytesRead;
     const { db, number } = this.#parts;
     // The declaration of `level` leaves out what browsers do not have.
     if (!(db instanceof ClassicLevel)) return;
