@@ -5,7 +5,8 @@ const DELAYS = { minMs: 200, maxMs: 30_000 };
 
 /** The pause of a lane between a refused message and its next attempt; longer each time until one succeeds. */
 export class RetryPause {
-  #delays = retryDelays(DELAYS);
+  /** Undefined from a success to the next refusal. */
+  #delays: ReturnType<typeof retryDelays> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isPending = false;
 
@@ -22,6 +23,7 @@ export class RetryPause {
   /** Starts the pause if one is requested and not running. */
   begin(onOver: () => void): void {
     if (!this.#isPending || this.#timer !== undefined) return;
+    this.#delays ??= retryDelays(DELAYS);
     this.#timer = setTimeout(() => {
       this.cancel();
       onOver();
@@ -36,6 +38,6 @@ export class RetryPause {
 
   /** A message went through: the next refusal starts with the shortest pause. */
   succeeded(): void {
-    this.#delays = retryDelays(DELAYS);
+    this.#delays = undefined;
   }
 }

@@ -196,8 +196,10 @@ export class LaneReader {
   #lost(from: number, found: readonly StoredMessage[], to: number): LostRecords[] {
     const lost: LostRecords[] = [];
     let expected = from;
-    for (const [index, one] of found.entries()) {
-      if (one.offset > expected) lost.push(...this.#tell(expected, one.offset, found.slice(index)));
+    for (const one of found) {
+      if (one.offset > expected) {
+        lost.push(...this.#tell(expected, one.offset, found.slice(found.indexOf(one))));
+      }
       expected = one.offset + 1;
       const { epoch, seq } = one.message;
       if (!one.isReleased) this.#last = { epoch, seq, offset: one.offset };

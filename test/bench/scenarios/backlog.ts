@@ -1,8 +1,12 @@
-import type { Goal, Scenario } from '../scenario.ts';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Goal, Measured, Scenario } from '../scenario.ts';
 import { backlogOf } from './backlog-story.ts';
 
 const SMALL = 10_000;
 const LARGE = 1_000_000;
+/** It drains in a third of a second, in which the broker is now faster and now slower. */
+const SMALL_TIMES = 3;
 
 const name = (messages: number): string => `${messages} messages`;
 
@@ -25,7 +29,7 @@ export const backlog: Scenario = {
   name: 'backlog',
   title: 'A backlog of 1,000,000 messages',
   about:
-    'Tidegate adaptive, with the link cut from the beginning: the store is filled with messages of 200 B, the gateway is stopped in an orderly way and started again, the link returns, and the backlog drains while 20 other clients publish 500 messages a second. 50,000 further messages lie before the backlog and warm the new process up; then the drain is timed from a tenth to nine tenths of the backlog, and every message is checked at the centre. CPU is that of the process since its second start. Memory is that of the process with the pages of the files it has mapped.',
+    'Tidegate adaptive, with the link cut from the beginning: the store is filled with messages of 200 B, the gateway is stopped in an orderly way and started again, the link returns, and the backlog drains while 20 other clients publish 500 messages a second. 50,000 further messages lie before the backlog and warm the new process up; then the drain is timed from a tenth to nine tenths of the backlog, and every message is checked at the centre. The small backlog, which drains in a third of a second, is measured three times, and the one with the median drain rate counts. CPU is that of the process since its second start. Memory is that of the process with the pages of the files it has mapped.',
   subjects: [name(SMALL), name(LARGE)],
   rounds: 2,
   isDefault: true,
@@ -67,5 +71,23 @@ export const backlog: Scenario = {
       'ms',
     ),
   ],
-  measure: (subject, stage) => backlogOf(Number.parseInt(subject, 10), stage),
+  measure: async (subject, stage) => {
+    if (subject === name(LARGE)) return backlogOf(LARGE, stage);
+    const times: Measured[] = [];
+    for (let nth = 1; nth <= SMALL_TIMES; nth += 1) {
+      const dir = join(stage.dir, `${nth}`);
+      await mkdir(dir);
+      times.push(await backlogOf(SMALL, { ...stage, dir }));
+    }
+    return medianOf(times);
+  },
 };
+
+/** The one in the middle by its drain rate, whole. */
+function medianOf(times: readonly Measured[]): Measured {
+  const rate = (one: Measured): number => one['drainedPerSecond'] ?? 0;
+  const sorted = times.toSorted((a, b) => rate(a) - rate(b));
+  const middle = sorted[Math.floor(sorted.length / 2)];
+  if (middle === undefined) throw new RangeError('nothing was measured');
+  return middle;
+}
