@@ -99,17 +99,21 @@ export class StoreFaultRun {
       paths: await storePaths(this.#storeDir),
       faults,
     });
-    const isMet = () => injector.injected.some((line) => line.includes(syscall));
     try {
-      const limitMs = performance.now() + ATTEMPT_MS;
-      while (!isMet() && performance.now() < limitMs) await delay(5);
+      const isMet = await eventually(() => expect(injector.injected.join()).toContain(syscall), {
+        withinMs: ATTEMPT_MS,
+        everyMs: 5,
+      }).then(
+        () => true,
+        () => false,
+      );
       // Not a wait for something: this is how long the fault lasts.
-      if (isLasting && isMet()) await delay(LASTING_MS);
+      if (isLasting && isMet) await delay(LASTING_MS);
+      return isMet;
     } finally {
       await injector.detach();
+      this.injected += injector.injected.length;
     }
-    this.injected += injector.injected.length;
-    return isMet();
   }
 
   async #recovered(): Promise<void> {
