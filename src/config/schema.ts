@@ -210,7 +210,8 @@ const amqpSchema: z.ZodType<AmqpConfig> = z.strictObject({
 
 const windowSchema: z.ZodType<WindowConfig> = z.strictObject({
   maxMessages: count({
-    description: 'Most messages of one lane that are published and not confirmed',
+    description:
+      'Most messages of one lane that are published and not confirmed; a kill of the gateway repeats no more than that',
     min: 1,
     max: 65_535,
   }).default(1000),

@@ -200,7 +200,7 @@ test('a message that was parked before a crash and is parked again counts once',
   before.publisher.open();
   before.publisher.return();
   await before.durable();
-  const log = before.log.reopened(1); // the mark was not on disk
+  const log = before.log.killed(); // the mark was not recorded
   const harness = new LaneHarness({ log, epoch: 2, parkedBefore: 1 });
   harness.publisher.open();
   await harness.advance(0);

@@ -3,26 +3,33 @@ import type { Backlog } from './backlog.ts';
 import type { Departures } from './departures.ts';
 import type { Entry } from './entry.ts';
 import type { InFlightWindow } from './in-flight-window.ts';
+import type { LaneLog } from './ports.ts';
 import { recordBytes } from './retention.ts';
-import type { Settlement } from './settlement.ts';
+
+/** The part of a window that is settled and not recorded when that is seen to. */
+const RECORD_AT = 0.25;
 
 export interface DrainParts {
   readonly backlog: Backlog;
   readonly window: InFlightWindow;
   readonly departures: Pick<Departures, 'underWay'>;
-  readonly settlement: Settlement;
+  readonly log: Pick<LaneLog, 'lowWaterMark' | 'recordedMark' | 'record'>;
   readonly backfill: LaneBackfill;
   /** Of the window. */
   readonly maxMessages: number;
   readonly publish: (entry: Entry) => void;
-  /** The time has come for a message that had to wait. */
+  /** The time may have come for a message that had to wait. */
   readonly onDue: () => void;
 }
 
-/** Lets the backlog of one lane out, in order, as far as the window and the backfill allow. */
+/**
+ * Lets the backlog of one lane out, in order, as far as the window and the backfill allow, and never further than a
+ * window beyond what a start after a kill would find settled: so a kill repeats at most one window.
+ */
 export class Drain {
   readonly #parts: DrainParts;
   #timer: NodeJS.Timeout | undefined;
+  #isRecording = false;
 
   constructor(parts: DrainParts) {
     this.#parts = parts;
@@ -30,10 +37,11 @@ export class Drain {
 
   /** Publishes what may go now. What has to wait is looked at again by `onDue`, or when an answer came. */
   run(): void {
-    const { backlog, backfill, window, publish } = this.#parts;
+    const { backlog, backfill, window, departures, maxMessages, publish } = this.#parts;
     const now = performance.now();
+    this.#record();
     for (let next = backlog.peek(); next !== undefined; next = backlog.peek()) {
-      if (!this.#hasRoomFor(next)) return;
+      if (!this.hasRoomFor(next, next.offset) || departures.underWay >= maxMessages) return;
       const { receivedAtMs } = next.message;
       const waitMs = backfill.waitMs(receivedAtMs, window.size, now);
       if (waitMs > 0) {
@@ -51,10 +59,22 @@ export class Drain {
     clearTimeout(this.#timer);
   }
 
-  #hasRoomFor(next: Entry): boolean {
-    const { window, departures, settlement, maxMessages } = this.#parts;
-    if (!window.hasRoomFor(next) || departures.underWay >= maxMessages) return false;
-    return !settlement.isTooFarAhead(next.offset, maxMessages);
+  /** Whether a message may be published that has that place in the log, or would get it. */
+  hasRoomFor(next: Entry, offset: number): boolean {
+    const { window, log, maxMessages } = this.#parts;
+    return window.hasRoomFor(next) && offset - log.recordedMark < maxMessages;
+  }
+
+  /** Early enough that the window seldom has to wait for it, and not for each message. */
+  #record(): void {
+    const { log, maxMessages, onDue } = this.#parts;
+    const unrecorded = log.lowWaterMark - log.recordedMark;
+    if (this.#isRecording || unrecorded === 0 || unrecorded < maxMessages * RECORD_AT) return;
+    this.#isRecording = true;
+    void log.record().then(() => {
+      this.#isRecording = false;
+      onDue();
+    });
   }
 
   /** An infinite wait ends with the next confirm. */

@@ -39,7 +39,7 @@ const id = ({ epoch, seq }: Identified): string => `${epoch}.${seq}`;
 /** A lane with limits, and what the world outside can tell about it. Messages go by `epoch.seq`. */
 class World {
   readonly whenFull: WhenFull;
-  log = new MemoryLaneLog({ manual: true, slowReads: true });
+  log = new MemoryLaneLog({ manual: true, manualMarks: true, slowReads: true });
   publisher = new FakePublisher();
   lane: Lane;
   epoch = 1;
@@ -91,7 +91,7 @@ class World {
     if (kind === 'accept') for (let n = 0; n <= amount % 5; n += 1) this.#accept(amount + n);
     else if (kind === 'flush') this.log.flush(amount);
     else if (kind === 'name') this.#name(amount);
-    else if (kind === 'crash') this.#crash(amount % 4);
+    else if (kind === 'crash') this.#crash();
     else if (kind === 'store-full') this.storeFullness = 1.5;
     else if (kind === 'store-roomy') this.storeFullness = 0;
     else if (kind === 'open') publisher.open();
@@ -139,9 +139,9 @@ class World {
     }
   }
 
-  #crash(markBehind: number): void {
+  #crash(): void {
     void this.lane.stop(AbortSignal.abort()); // only its timers: the log it has is not looked at any more
-    this.log = this.log.reopened(markBehind);
+    this.log = this.log.killed();
     this.publisher = new FakePublisher();
     this.#events = [];
     this.epoch += 1;

@@ -63,8 +63,10 @@ test('a full window stores what is in flight and what comes, and publishes on as
   expect(harness.safe).toEqual([1, 2, 3, 4]);
   expect(harness.published).toEqual([1, 2]);
   harness.publisher.confirm(1);
+  await harness.advance(0);
   expect(harness.inFlight).toEqual([2, 3]);
   harness.publisher.confirm(2);
+  await harness.advance(0);
   expect(harness.published).toEqual([1, 2, 3, 4]);
 });
 
@@ -116,7 +118,10 @@ test('a new message goes behind the backlog, also when the window has room', asy
   harness.publisher.confirm(1);
   await harness.accept();
   await harness.durable();
-  while (harness.inFlight.length > 0) harness.publisher.confirm(1);
+  while (harness.inFlight.length > 0) {
+    harness.publisher.confirm(1);
+    await harness.advance(0);
+  }
   expect(harness.published).toEqual([1, 2, 3, 4, 5]);
 });
 

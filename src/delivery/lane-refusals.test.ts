@@ -174,6 +174,7 @@ test('only what was in flight is suspect when the channel closes, not the backlo
   harness.publisher.confirm();
   expect(harness.inFlight).toEqual([2]);
   harness.publisher.confirm();
+  await harness.advance(0);
   expect(harness.inFlight).toEqual([3, 4]);
 });
 

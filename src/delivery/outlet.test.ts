@@ -1,10 +1,15 @@
 import { expect, test } from 'vitest';
 import { LaneHarness } from '../../test/helpers/lane-harness.ts';
+import { MemoryLaneLog } from '../../test/helpers/memory-store.ts';
 import type { BackfillConfig } from '../config/types.ts';
 import { NO_RECEIPT } from '../shared/receipt.ts';
 import { BackfillGovernor } from './backfill.ts';
 
 /** A lane whose backlog goes out as the config says; what the harness accepts is ancient. */
+function from(first: number, last: number): number[] {
+  return Array.from({ length: last - first + 1 }, (_, n) => first + n);
+}
+
 function governed(config: Partial<BackfillConfig>, random: number = 0): LaneHarness {
   const unhurried = {
     maxInFlightMessages: 1_000,
@@ -95,13 +100,42 @@ test('a full window of messages on their way out holds publishing back, and lets
   harness.publisher.return();
   harness.publisher.return();
   await harness.advance(0);
-  expect(harness.published).toEqual([1, 2, 3]); // in between the first return there was room for one
-  harness.publisher.confirm();
-  await harness.advance(0);
-  expect(harness.published).toEqual([1, 2, 3]);
+  expect(harness.published).toEqual([1, 2]); // a kill would repeat both
   for (const resolve of named.splice(0)) resolve();
   await harness.advance(0);
-  expect(harness.published).toEqual([1, 2, 3, 4, 5]);
+  expect(harness.published).toEqual([1, 2, 3, 4]);
+});
+
+test('what is settled and not recorded takes its part of the window, as a kill would repeat it', async () => {
+  const log = new MemoryLaneLog({ manual: true, manualMarks: true });
+  const harness = new LaneHarness({ mode: 'disk-first', maxMessages: 8, log });
+  harness.publisher.open();
+  await harness.accept(20);
+  await harness.durable();
+  expect(harness.inFlight).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+  harness.publisher.confirm(3); // the mark is asked to be recorded behind the second
+  await harness.advance(0);
+  expect(harness.inFlight).toEqual([4, 5, 6, 7, 8]);
+  await harness.durable();
+  expect(log.recordedMark).toBe(2);
+  expect(harness.inFlight).toEqual([4, 5, 6, 7, 8, 9, 10]);
+  const next = new LaneHarness({ log: log.killed(), epoch: 2 });
+  next.publisher.open();
+  await next.advance(0);
+  expect(next.publisher.published.map(({ seq }) => seq)).toEqual(from(3, 20));
+});
+
+test('a kill before a mark was ever recorded repeats one window and no more', async () => {
+  const log = new MemoryLaneLog({ manual: true, manualMarks: true });
+  const harness = new LaneHarness({ mode: 'disk-first', maxMessages: 8, log });
+  harness.publisher.open();
+  await harness.accept(20);
+  await harness.durable();
+  while (harness.inFlight.length > 0) {
+    harness.publisher.confirm(1);
+    await harness.advance(0);
+  }
+  expect(harness.published).toEqual(from(1, 8));
 });
 
 test('what a blocking broker holds up does not keep in the log what is given up behind it', async () => {

@@ -46,6 +46,8 @@ export class Outlet {
   readonly #retry = new RetryPause();
   readonly #progress: ProgressWatch;
   readonly #drain: Drain;
+  /** In flight and not in the log. */
+  #unstored = 0;
   #mayDrain = true;
   #stopped = false;
 
@@ -55,6 +57,7 @@ export class Outlet {
     this.window = new InFlightWindow(config.window);
     this.#drain = new Drain({
       ...parts,
+      log: parts.lane.log,
       window: this.window,
       maxMessages: config.window.maxMessages,
       publish: (entry) => this.#publish(entry),
@@ -130,7 +133,7 @@ export class Outlet {
   /** Publishes a message that just arrived, if nothing is ahead of it and there is room in the window. */
   publishDirectly(entry: Entry): boolean {
     if (!this.#direct.isOn && !this.#enterDirect()) return false;
-    if (!this.#link.mayPublish || !this.window.hasRoomFor(entry)) return false;
+    if (!this.#link.mayPublish || !this.#drain.hasRoomFor(entry, this.#spillOffset)) return false;
     this.#publish(entry);
     return true;
   }
@@ -139,6 +142,7 @@ export class Outlet {
   spill(): void {
     if (!this.#direct.isOn) return;
     this.#direct.leave();
+    this.#unstored = 0;
     for (const entry of this.window.entries()) {
       if (!entry.stored) this.#parts.intake.append(entry);
     }
@@ -178,13 +182,20 @@ export class Outlet {
    */
   #enterDirect(): boolean {
     if (!this.#mayEnterDirect) return false;
-    for (const entry of this.#parts.appending.entries) {
+    const { appending, lane } = this.#parts;
+    for (const [nth, entry] of appending.entries.entries()) {
       if (this.#isTakenCareOf(entry)) continue;
-      if (!this.window.hasRoomFor(entry)) return false;
+      if (!this.#drain.hasRoomFor(entry, lane.log.endOffset + nth)) return false;
       this.#publish(entry);
     }
     this.#direct.enter();
     return true;
+  }
+
+  /** Where a message published directly would be in the log if all in flight were spilled. */
+  get #spillOffset(): number {
+    const { appending, lane } = this.#parts;
+    return lane.log.endOffset + appending.entries.length + this.#unstored;
   }
 
   get #mayEnterDirect(): boolean {
@@ -204,7 +215,10 @@ export class Outlet {
     entry.inFlight = true;
     entry.publishedAtMs = now;
     this.window.add(entry);
-    if (!entry.stored) this.#direct.watch();
+    if (!entry.stored) {
+      this.#unstored += 1;
+      this.#direct.watch();
+    }
     this.#parts.counters.published += 1;
     this.#parts.lane.publisher.publish(entry.message, (outcome) => this.#answered(entry, outcome));
   }
@@ -240,6 +254,7 @@ export class Outlet {
 
   #leave(entry: Entry): void {
     this.window.remove(entry);
+    if (!entry.stored) this.#unstored -= 1;
     entry.inFlight = false;
   }
 

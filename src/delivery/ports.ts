@@ -141,6 +141,8 @@ export interface AppendDone {
 export interface LaneLog {
   /** All offsets below it are settled. */
   readonly lowWaterMark: number;
+  /** Where the next start would begin if the process were killed now: at most `lowWaterMark`. A power cut may bring back more. */
+  readonly recordedMark: number;
   /** Offset the next durable record will get; equals `lowWaterMark` when nothing is stored. */
   readonly endOffset: number;
   /** Bytes of the unsettled records found when the log was opened, as an estimate; 0 when there were none. */
@@ -157,8 +159,13 @@ export interface LaneLog {
   read(offset: number, maxCount: number): Promise<LogChunk>;
   /** Ends a read sequence and frees the iterator and its snapshot. */
   endRead(): Promise<void>;
-  /** Moves the low-water mark. Persisted later, in passing: a crash may bring it back by a little. */
+  /** Moves the low-water mark. Recorded later, in passing: until then a crash brings it back. */
   settle(lowWaterMark: number): void;
+  /**
+   * Resolves when `recordedMark` has come up to what `lowWaterMark` is now. On a disk that fails it comes up all the
+   * same, so that nothing stands still: a kill then repeats more.
+   */
+  record(): Promise<void>;
   /**
    * Keeps a message apart from the log, with the reason. Durable when it resolves, like `append`. A message
    * that was parked before, also if it was released since, keeps its first attempt; attempts are added up.

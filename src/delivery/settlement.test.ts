@@ -22,12 +22,3 @@ test('the low-water mark is the length of the settled prefix, in whatever order 
     }),
   );
 });
-
-test('however much is settled behind it, the message at the mark never waits for the mark to move', () => {
-  const settlement = new Settlement(5);
-  for (let offset = 6; offset < 15; offset += 1) settlement.settle(offset);
-  expect(settlement.isTooFarAhead(15, 2)).toBe(true);
-  expect(settlement.isTooFarAhead(5, 2)).toBe(false);
-  settlement.settle(5);
-  expect(settlement.isTooFarAhead(15, 2)).toBe(false);
-});

@@ -1,10 +1,4 @@
 /**
- * A message whose parking or naming waits for the disk holds the low-water mark back. So many windows may be settled
- * behind it: all of that is in memory, and a crash would repeat it.
- */
-const SETTLED_AHEAD_WINDOWS = 4;
-
-/**
  * Which offsets of a log are settled. Confirms come in any order; records leave only from the front, so the
  * low-water mark follows the contiguous prefix.
  *
@@ -24,7 +18,7 @@ export class Settlement {
     return this.#mark;
   }
 
-  /** How many offsets at or above the mark are settled. Bounded by some of the lane's windows. */
+  /** How many offsets at or above the mark are settled. Bounded by the lane's window. */
   get aboveCount(): number {
     return this.#above.size;
   }
@@ -36,11 +30,6 @@ export class Settlement {
     this.#mark += 1;
     while (this.#above.delete(this.#mark)) this.#mark += 1;
     return this.#mark;
-  }
-
-  /** Whether it must wait to be published until the mark moves. Never at the mark itself: that alone can move it. */
-  isTooFarAhead(offset: number, windowMessages: number): boolean {
-    return this.#above.size >= SETTLED_AHEAD_WINDOWS * windowMessages && offset > this.#mark;
   }
 
   isSettled(offset: number): boolean {

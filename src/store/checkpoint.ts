@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { errorText } from '../shared/errors.ts';
 import { copyPosition, encodeWitness, readWitness, type Witness } from './checkpoint-file.ts';
 
-/** How late a settled message may reach the checkpoint: what a SIGKILL repeats beyond the window. */
+/** How late a settled message may reach the checkpoint. */
 const SOON_MS = 50;
 /** It is small, and without it the end of a damaged log cannot be known: worth some tries. */
 const READ_TRIES = 10;
@@ -13,6 +13,8 @@ const READ_PAUSE_MS = 50;
 export interface CheckpointHooks {
   /** What is to be written: only what is on disk. */
   witness(): Witness;
+  /** What `witness` said last is written, or could not be. */
+  onWritten(): void;
   /** Told once, until a write succeeds again. */
   onFailed(detail: string): void;
 }
@@ -30,6 +32,7 @@ export class Checkpoint {
   #wanted = 0;
   #written = 0;
   #running: Promise<void> | undefined;
+  #flushes: { readonly wanted: number; readonly done: () => void }[] = [];
   #timer: NodeJS.Timeout | undefined;
   #hasFailed = false;
   failuresTotal = 0;
@@ -61,9 +64,11 @@ export class Checkpoint {
   }
 
   /** Resolves when what is true now was written, or could not be. */
-  async flush(): Promise<void> {
-    this.touch();
-    await this.#running;
+  flush(): Promise<void> {
+    return new Promise((done) => {
+      this.touch();
+      this.#flushes.push({ wanted: this.#wanted, done });
+    });
   }
 
   /** Writes both copies, so that damage to one of them costs nothing. */
@@ -81,8 +86,17 @@ export class Checkpoint {
       const wanted = this.#wanted;
       await this.#write();
       this.#written = wanted;
+      this.#hooks.onWritten();
+      this.#endFlushes();
     }
     this.#running = undefined;
+  }
+
+  /** Not when nothing is wanted any more: under load there is always more. */
+  #endFlushes(): void {
+    const open = this.#flushes;
+    this.#flushes = open.filter(({ wanted }) => wanted > this.#written);
+    for (const { wanted, done } of open) if (wanted <= this.#written) done();
   }
 
   async #write(): Promise<void> {

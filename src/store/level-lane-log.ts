@@ -34,7 +34,7 @@ export interface LaneLogParts {
   readonly beforeLoss: () => Promise<void>;
   /** Its appends let messages of other lanes go: they may use the reserve of the disk. */
   readonly freesRoom: boolean;
-  readonly checkpoint: Pick<Checkpoint, 'touch' | 'soon' | 'flush'>;
+  readonly checkpoint: Pick<Checkpoint, 'soon' | 'flush'>;
 }
 
 /** Deleting the settled front in ranges of this size costs little and keeps the disk from growing. */
@@ -48,8 +48,6 @@ const COMPACT_AFTER = {
   drained: { records: 1_000, readBytes: 0 },
   urgent: { records: 1, readBytes: 0 },
 };
-/** A quarter of the default window: so little may be settled and not yet in the checkpoint. */
-const CHECKPOINT_EVERY = 250;
 
 /** The log of one lane in LevelDB. See {@link LaneLog} for what it guarantees. */
 export class LevelLaneLog implements LaneLog {
@@ -63,8 +61,9 @@ export class LevelLaneLog implements LaneLog {
   #clearedSinceCompaction = 0;
   #readAtCompaction = 0;
   #isLoaded = false;
-  #checkpointedMark = 0;
+  #witnessedMark = 0;
   lowWaterMark = 0;
+  recordedMark = 0;
   initialBytes = 0;
 
   constructor(parts: LaneLogParts) {
@@ -100,6 +99,7 @@ export class LevelLaneLog implements LaneLog {
     // Without a mark nothing was ever settled here, or the mark is lost: then the first record tells.
     const start = mark ?? witness?.lowWaterMark ?? firstOffset ?? 0;
     this.lowWaterMark = Math.max(this.lowWaterMark, start, witness?.lowWaterMark ?? 0);
+    if (!this.#isLoaded) this.recordedMark = this.lowWaterMark; // it was read just now
     this.#cleared = Math.min(firstOffset ?? this.lowWaterMark, this.lowWaterMark);
     // What was told to be durable counts, also if it is not there: then it is lost, and must be found so.
     this.#end.endOffset = Math.max(
@@ -121,8 +121,13 @@ export class LevelLaneLog implements LaneLog {
 
   /** What the checkpoint has to say about it. */
   witness(): LaneWitness {
-    this.#checkpointedMark = this.lowWaterMark;
+    this.#witnessedMark = this.lowWaterMark;
     return this.#stand();
+  }
+
+  /** What `witness` said last is in the checkpoint, or could not be written. */
+  witnessed(): void {
+    this.recordedMark = this.#witnessedMark;
   }
 
   #stand(): LaneWitness {
@@ -188,9 +193,11 @@ export class LevelLaneLog implements LaneLog {
 
   settle(lowWaterMark: number): void {
     this.lowWaterMark = lowWaterMark;
-    const { checkpoint } = this.#parts;
-    if (lowWaterMark - this.#checkpointedMark >= CHECKPOINT_EVERY) checkpoint.touch();
-    else checkpoint.soon();
+    this.#parts.checkpoint.soon();
+  }
+
+  record(): Promise<void> {
+    return this.#parts.checkpoint.flush();
   }
 
   /** Adds the low-water mark to a batch that is written anyway. */

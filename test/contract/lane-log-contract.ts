@@ -82,6 +82,20 @@ export function describeLaneLog(name: string, open: () => Promise<LaneLogCase>):
       expect(await append(again, numbered(5))).toBe(4);
     });
 
+    test('records the mark when it is asked to, with what was settled until then', async () => {
+      const { log } = await open();
+      await Promise.all([1, 2, 3, 4].map((seq) => append(log, numbered(seq))));
+      log.settle(2);
+      expect(log.recordedMark).toBe(0);
+      await log.record();
+      expect(log.recordedMark).toBe(2);
+      log.settle(4);
+      const first = log.record();
+      const second = log.record();
+      await Promise.all([first, second]);
+      expect(log.recordedMark).toBe(4);
+    });
+
     test('goes on counting over a restart although all was settled', async () => {
       const { log, reopen } = await open();
       await Promise.all([1, 2].map((seq) => append(log, numbered(seq))));

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Level } from 'level';
 import { expect, onTestFinished, test } from 'vitest';
 import { FORMAT_KEY, recordKey } from '../../src/store/keys.ts';
 import { LevelStore } from '../../src/store/level-store.ts';
 import { seal } from '../../src/store/sealed.ts';
 import { append } from '../helpers/append.ts';
+import { copyAsKilled } from '../helpers/copy-as-killed.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 import { describeLaneLog, numbered, refused } from './lane-log-contract.ts';
 
@@ -147,6 +149,19 @@ test('parked messages that are large are read and released a few at a time, and 
     released.push(count);
   }
   expect(released).toEqual([4, 4, 3, 0]);
+});
+
+test('a process that is killed leaves the mark that was recorded last', async () => {
+  const path = await tempDir();
+  const log = await (await openStore(path)).lane(LANE);
+  await Promise.all([1, 2, 3, 4].map((seq) => append(log, numbered(seq))));
+  log.settle(3);
+  await log.record();
+  const killed = join(await tempDir(), 'store');
+  await copyAsKilled(path, killed);
+  const next = await (await openStore(killed)).lane(LANE);
+  expect(next.lowWaterMark).toBe(3);
+  expect(next.recordedMark).toBe(3);
 });
 
 test('a store in use names the process that holds it', async () => {

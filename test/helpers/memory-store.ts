@@ -17,10 +17,11 @@ const SLOW_READ_COUNT = 3;
 
 /**
  * A lane's log in memory. With `manual` an append and a park are durable only after `flush`, in the order of
- * the calls, so that a test decides what a crash would leave.
+ * the calls, so that a test decides what a crash would leave; with `manualMarks` also the mark.
  */
 export class MemoryLaneLog implements LaneLog {
   readonly #manual: boolean;
+  readonly #manualMarks: boolean;
   readonly #slowReads: boolean;
   readonly #records = new Map<number, LaneMessage>();
   /** Offsets of records that were parked before. */
@@ -33,12 +34,14 @@ export class MemoryLaneLog implements LaneLog {
   readonly parkedNow: ParkedMessage[] = [];
   readonly initialBytes: number = 0;
   lowWaterMark = 0;
+  recordedMark = 0;
   endOffset = 0;
   appendsTotal = 0;
 
   /** With `slowReads` a read takes 30 ms and brings three records at most. */
-  constructor(options: { manual?: boolean; slowReads?: boolean } = {}) {
+  constructor(options: { manual?: boolean; manualMarks?: boolean; slowReads?: boolean } = {}) {
     this.#manual = options.manual ?? false;
+    this.#manualMarks = options.manualMarks ?? false;
     this.#slowReads = options.slowReads ?? false;
   }
 
@@ -66,15 +69,28 @@ export class MemoryLaneLog implements LaneLog {
     this.#records.delete(offset);
   }
 
-  /** What a start after a crash finds. The low-water mark may be older by `markBehind` messages. */
-  reopened(markBehind: number = 0): MemoryLaneLog {
-    const next = new MemoryLaneLog({ manual: this.#manual, slowReads: this.#slowReads });
+  /** What a start finds. */
+  reopened(): MemoryLaneLog {
+    const next = new MemoryLaneLog({
+      manual: this.#manual,
+      manualMarks: this.#manualMarks,
+      slowReads: this.#slowReads,
+    });
     for (const [offset, message] of this.#records) next.#records.set(offset, message);
     for (const offset of this.#releasedOffsets) next.#releasedOffsets.add(offset);
     next.parkedNow.push(...this.parkedNow);
     for (const [identity, note] of this.#released) next.#released.set(identity, note);
-    next.lowWaterMark = Math.max(0, this.lowWaterMark - markBehind);
+    next.lowWaterMark = this.lowWaterMark;
+    next.recordedMark = this.lowWaterMark;
     next.endOffset = this.endOffset;
+    return next;
+  }
+
+  /** What a start finds when the process was killed now. */
+  killed(): MemoryLaneLog {
+    const next = this.reopened();
+    next.lowWaterMark = this.recordedMark;
+    next.recordedMark = this.recordedMark;
     return next;
   }
 
@@ -111,6 +127,15 @@ export class MemoryLaneLog implements LaneLog {
 
   settle(lowWaterMark: number): void {
     this.lowWaterMark = lowWaterMark;
+  }
+
+  record(): Promise<void> {
+    const mark = this.lowWaterMark;
+    const write = () => {
+      this.recordedMark = mark;
+    };
+    if (this.#manualMarks) return this.#write(write);
+    return Promise.resolve().then(write);
   }
 
   park(message: LaneMessage, note: ParkNote): Promise<boolean> {
