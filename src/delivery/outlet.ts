@@ -46,8 +46,6 @@ export class Outlet {
   readonly #retry = new RetryPause();
   readonly #progress: ProgressWatch;
   readonly #drain: Drain;
-  /** In flight and not in the log. */
-  #unstored = 0;
   #mayDrain = true;
   #stopped = false;
 
@@ -142,10 +140,7 @@ export class Outlet {
   spill(): void {
     if (!this.#direct.isOn) return;
     this.#direct.leave();
-    this.#unstored = 0;
-    for (const entry of this.window.entries()) {
-      if (!entry.stored) this.#parts.intake.append(entry);
-    }
+    for (const entry of this.window.takeUnstored()) this.#parts.intake.append(entry);
   }
 
   /** An append became durable. Called in the order of the appends. */
@@ -195,7 +190,7 @@ export class Outlet {
   /** Where a message published directly would be in the log if all in flight were spilled. */
   get #spillOffset(): number {
     const { appending, lane } = this.#parts;
-    return lane.log.endOffset + appending.entries.length + this.#unstored;
+    return lane.log.endOffset + appending.entries.length + this.window.unstored;
   }
 
   get #mayEnterDirect(): boolean {
@@ -215,10 +210,7 @@ export class Outlet {
     entry.inFlight = true;
     entry.publishedAtMs = now;
     this.window.add(entry);
-    if (!entry.stored) {
-      this.#unstored += 1;
-      this.#direct.watch();
-    }
+    if (!entry.stored) this.#direct.watch();
     this.#parts.counters.published += 1;
     this.#parts.lane.publisher.publish(entry.message, (outcome) => this.#answered(entry, outcome));
   }
@@ -254,7 +246,6 @@ export class Outlet {
 
   #leave(entry: Entry): void {
     this.window.remove(entry);
-    if (!entry.stored) this.#unstored -= 1;
     entry.inFlight = false;
   }
 
