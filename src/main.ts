@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
 import { addCheckCommand } from './cli/check.ts';
+import { EXIT_USAGE } from './cli/exit-code.ts';
 import { addExplainCommand } from './cli/explain.ts';
 import { keepMemorySmall } from './cli/memory.ts';
 import { addParkedCommand } from './cli/parked.ts';
@@ -12,7 +13,8 @@ keepMemorySmall();
 
 const program = new Command('tidegate')
   .description('MQTT devices to an AMQP broker; what is acknowledged is never lost')
-  .version(VERSION);
+  .version(VERSION)
+  .exitOverride((end) => process.exit(end.exitCode === 0 ? 0 : EXIT_USAGE)); // the commands inherit it
 
 program
   .command('run')

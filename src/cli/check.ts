@@ -10,7 +10,6 @@ import { printable } from './parked-text.ts';
 
 /** Exit codes of the command, as documented in docs/commands.md. */
 const EXIT_FAULTS = 1;
-const EXIT_USAGE = 2;
 const EXIT_UNREACHABLE = 3;
 
 interface Options {
@@ -38,10 +37,9 @@ export function addCheckCommand(program: Command): void {
     .option('--offline', 'do not look at the broker')
     .option('--strict', 'warnings count as faults')
     .option('--json', 'answer in JSON')
-    .exitOverride((end) => process.exit(end.exitCode === 0 ? 0 : EXIT_USAGE))
     .action(async (options: Options) => {
       const result = await check(options);
-      const text = options.json ? JSON.stringify(jsonOf(result)) : textOf(result);
+      const text = options.json ? JSON.stringify(jsonOf(result, options)) : textOf(result);
       process.stdout.write(`${text}\n`);
       process.exitCode = exitCodeOf(result, options);
     });
@@ -68,15 +66,17 @@ async function check({ config: file, offline }: Options): Promise<Result> {
   }
 }
 
-function exitCodeOf({ findings, unreachable }: Result, { strict }: Options): number {
-  const isBad = ({ level }: Finding): boolean =>
-    level === 'fault' || (strict === true && level === 'warning');
-  if (findings.some(isBad)) return EXIT_FAULTS;
-  return unreachable === undefined ? 0 : EXIT_UNREACHABLE;
+function hasFaults({ findings }: Result, { strict }: Options): boolean {
+  return findings.some(({ level }) => level === 'fault' || (strict && level === 'warning'));
 }
 
-function jsonOf(result: Result): object {
-  return { ok: !result.findings.some(({ level }) => level === 'fault'), ...result };
+function exitCodeOf(result: Result, options: Options): number {
+  if (hasFaults(result, options)) return EXIT_FAULTS;
+  return result.unreachable === undefined ? 0 : EXIT_UNREACHABLE;
+}
+
+function jsonOf(result: Result, options: Options): object {
+  return { ok: !hasFaults(result, options), ...result };
 }
 
 function textOf({ findings, broker, unreachable }: Result): string {

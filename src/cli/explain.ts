@@ -6,11 +6,9 @@ import { errorText, GatewayError } from '../shared/errors.ts';
 import type { DeviceMessage } from '../shared/message.ts';
 import { loadCheckedConfig } from './checked-config.ts';
 import { type DryOutcome, DryRun, type LaneOutcome } from './dry-run.ts';
+import { EXIT_USAGE } from './exit-code.ts';
 import { explanationJson, explanationText } from './explain-text.ts';
 import { partingOf } from './parting.ts';
-
-/** Wrong usage, a config with faults, a payload that cannot be read. */
-const EXIT_USAGE = 2;
 
 /** Client identifier of a device of which nothing else is said. */
 const DEFAULT_CLIENT = 'client';
@@ -56,7 +54,6 @@ export function addExplainCommand(program: Command): void {
     .option('--username <name>', 'user name of the client')
     .option('--config <file>', 'YAML config; without it the defaults apply')
     .option('--json', 'answer in JSON')
-    .exitOverride((end) => process.exit(end.exitCode === 0 ? 0 : EXIT_USAGE))
     .action(async (topic: string, options: Options) => {
       try {
         const config = loadCheckedConfig(options.config);

@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { loadConfig } from '../config/load.ts';
 import { errorText, GatewayError } from '../shared/errors.ts';
 import { AdminClient, AdminError } from './admin-client.ts';
+import { EXIT_USAGE } from './exit-code.ts';
 import {
   type ListedMessage,
   listText,
@@ -12,8 +13,6 @@ import {
 
 /** Exit codes of the command, as documented in docs/parked.md. */
 const EXIT_FAILED = 1;
-const EXIT_USAGE = 2;
-
 /** As many as one request may list, release or discard (observe/parked-routes.ts). */
 const MOST_AT_ONCE = 1_000;
 const DEFAULT_LIST_COUNT = 100;
@@ -44,8 +43,7 @@ type Identity = Readonly<Record<'lane' | 'epoch' | 'seq', string>>;
 export function addParkedCommand(program: Command): void {
   const parked = program
     .command('parked')
-    .description('messages that the broker would not take, in a running gateway')
-    .exitOverride((end) => process.exit(end.exitCode === 0 ? 0 : EXIT_USAGE));
+    .description('messages that the broker would not take, in a running gateway');
   const subcommand = (name: string, description: string, isDefault = false): Command =>
     parked
       .command(name, { isDefault })

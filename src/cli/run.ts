@@ -3,12 +3,12 @@ import { Gateway } from '../gateway.ts';
 import { createLogger, type RootLog } from '../observe/log.ts';
 import { errorText, GatewayError } from '../shared/errors.ts';
 import { loadCheckedConfig } from './checked-config.ts';
+import { EXIT_USAGE } from './exit-code.ts';
 import { VERSION } from './version.ts';
 
 /** Exit codes of the command, as documented in the README. */
 const EXIT_OK = 0;
 const EXIT_FAILED = 1;
-const EXIT_CONFIG = 2;
 
 /**
  * `tidegate run`: runs the gateway until SIGTERM or SIGINT.
@@ -16,7 +16,7 @@ const EXIT_CONFIG = 2;
  */
 export async function run(options: { readonly config?: string }): Promise<number> {
   const config = load(options.config);
-  if (config === undefined) return EXIT_CONFIG;
+  if (config === undefined) return EXIT_USAGE;
   const log = createLogger({ level: config.log.level });
   endOnUnknownFault(log);
   const gateway = new Gateway({ config, log, version: VERSION });

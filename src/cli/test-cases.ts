@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { errorText, GatewayError } from '../shared/errors.ts';
 import { loadCheckedConfig } from './checked-config.ts';
 import { DryRun } from './dry-run.ts';
+import { EXIT_USAGE } from './exit-code.ts';
 import { outcomeJson } from './explain-text.ts';
 import { printable } from './parked-text.ts';
 import { differences } from './test-cases-compare.ts';
@@ -9,8 +10,6 @@ import { readTestCases, type TestCase } from './test-cases-file.ts';
 
 /** Exit codes of the command, as documented in docs/commands.md. */
 const EXIT_FAILED = 1;
-const EXIT_USAGE = 2;
-
 /** Client identifier where a case gives none. */
 const DEFAULT_CLIENT = 'client';
 
@@ -37,7 +36,6 @@ export function addTestCommand(program: Command): void {
     .argument('<file>', 'YAML file with cases')
     .option('--config <file>', 'YAML config; without it the defaults apply')
     .option('--json', 'answer in JSON')
-    .exitOverride((end) => process.exit(end.exitCode === 0 ? 0 : EXIT_USAGE))
     .action(async (file: string, options: Options) => {
       try {
         const results = await runCases(file, options);

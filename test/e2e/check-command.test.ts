@@ -26,6 +26,7 @@ async function check(mappings: readonly object[], url: string, ...args: string[]
   const { code, out } = await runCommand('check', '--config', file, '--json', ...args);
   const { findings, ...rest } = JSON.parse(out) as {
     findings: { level: string; mappings: string[]; text: string }[];
+    ok: boolean;
     broker?: string;
     unreachable?: string;
   };
@@ -114,7 +115,13 @@ test('check tells all faults of a config, and counts warnings as such if it is t
     code: 0,
     texts: [expect.stringContaining('twice')],
   });
-  expect((await check(mappings, node.url, '--offline', '--strict')).code).toBe(1);
-  expect(await runCommand('check', '--nope')).toMatchObject({ code: 2, out: '' });
+  expect(await check(mappings, node.url, '--offline')).toMatchObject({ ok: true });
+  const strict = await check(mappings, node.url, '--offline', '--strict');
+  expect(strict).toMatchObject({ code: 1, ok: false });
+
+  for (const wrong of [['check', '--nope'], ['run', '--nope'], ['nope'], []]) {
+    expect(await runCommand(...wrong)).toMatchObject({ code: 2, out: '' });
+  }
+  expect(await runCommand('--version')).toMatchObject({ code: 0 });
   expect((await runCommand('check', '--config', '/nonexistent.yaml')).code).toBe(1);
 });
