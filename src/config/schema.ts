@@ -210,8 +210,7 @@ const amqpSchema: z.ZodType<AmqpConfig> = z.strictObject({
 
 const windowSchema: z.ZodType<WindowConfig> = z.strictObject({
   maxMessages: count({
-    description:
-      'Most messages of one lane that are published and not confirmed; a kill of the gateway repeats no more than that',
+    description: 'Most messages of one lane that are published and not confirmed',
     min: 1,
     max: 65_535,
   }).default(1000),

@@ -24,7 +24,7 @@ export interface DrainParts {
 
 /**
  * Lets the backlog of one lane out, in order, as far as the window and the backfill allow, and never further than a
- * window beyond what a start after a kill would find settled: so a kill repeats at most one window.
+ * window beyond what a start after a kill would find settled: so a kill repeats at most one window of what was stored.
  */
 export class Drain {
   readonly #parts: DrainParts;
@@ -37,11 +37,11 @@ export class Drain {
 
   /** Publishes what may go now. What has to wait is looked at again by `onDue`, or when an answer came. */
   run(): void {
-    const { backlog, backfill, window, departures, maxMessages, publish } = this.#parts;
+    const { backlog, backfill, window, publish } = this.#parts;
     const now = performance.now();
     this.#record();
     for (let next = backlog.peek(); next !== undefined; next = backlog.peek()) {
-      if (!this.hasRoomFor(next, next.offset) || departures.underWay >= maxMessages) return;
+      if (!this.#hasRoomFor(next)) return;
       const { receivedAtMs } = next.message;
       const waitMs = backfill.waitMs(receivedAtMs, window.size, now);
       if (waitMs > 0) {
@@ -59,10 +59,16 @@ export class Drain {
     clearTimeout(this.#timer);
   }
 
-  /** Whether a message may be published that has that place in the log, or would get it. */
-  hasRoomFor(next: Entry, offset: number): boolean {
-    const { window, log, maxMessages } = this.#parts;
-    return window.hasRoomFor(next) && offset - log.recordedMark < maxMessages;
+  /** The mark is being recorded; then it goes on. */
+  get isRecording(): boolean {
+    return this.#isRecording;
+  }
+
+  /** In the window, and with all that a kill would repeat in a window too. */
+  #hasRoomFor(next: Entry): boolean {
+    const { window, departures, log, maxMessages } = this.#parts;
+    if (!window.hasRoomFor(next) || departures.underWay >= maxMessages) return false;
+    return next.offset - log.recordedMark < maxMessages;
   }
 
   /** Early enough that the window seldom has to wait for it, and not for each message. */

@@ -9,7 +9,6 @@ export class InFlightWindow {
   readonly #limits: WindowConfig;
   readonly #entries = new Set<Entry>();
   #bytes = 0;
-  #unstored = 0;
   /** With caution one message at a time is let out. */
   cautious = false;
 
@@ -25,11 +24,6 @@ export class InFlightWindow {
     return this.#bytes;
   }
 
-  /** How many are not in the log and not on the way there. */
-  get unstored(): number {
-    return this.#unstored;
-  }
-
   /** One message always fits, however large. */
   hasRoomFor(entry: Entry): boolean {
     if (this.#entries.size === 0) return true;
@@ -40,20 +34,10 @@ export class InFlightWindow {
   add(entry: Entry): void {
     this.#entries.add(entry);
     this.#bytes += entryBytes(entry);
-    if (!entry.stored) this.#unstored += 1;
   }
 
   remove(entry: Entry): void {
-    if (!this.#entries.delete(entry)) return;
-    this.#bytes -= entryBytes(entry);
-    if (!entry.stored) this.#unstored -= 1;
-  }
-
-  /** Those that were not in the log, in order of publishing: they are on the way there from now on. */
-  takeUnstored(): readonly Entry[] {
-    const unstored = this.entries().filter((entry) => !entry.stored);
-    this.#unstored = 0;
-    return unstored;
+    if (this.#entries.delete(entry)) this.#bytes -= entryBytes(entry);
   }
 
   oldest(): Entry | undefined {
@@ -68,6 +52,5 @@ export class InFlightWindow {
   clear(): void {
     this.#entries.clear();
     this.#bytes = 0;
-    this.#unstored = 0;
   }
 }

@@ -140,6 +140,22 @@ test('a slow confirm puts the write-free path off again', async () => {
   expect(harness.log.appendsTotal).toBe(3);
 });
 
+test('while the disk writes nothing, a lane goes on without the store, however often it spilled', async () => {
+  const harness = opened({ maxMessages: 8 });
+  const confirmAll = () => harness.publisher.confirm(harness.inFlight.length);
+  for (let round = 1; round <= 12; round += 1) {
+    await harness.accept(2);
+    await harness.advance(SPILL_AFTER_MS + 10);
+    confirmAll();
+    await harness.advance(DIRECT_AFTER_MS + SPILL_AFTER_MS);
+    await harness.accept(3);
+    confirmAll();
+    expect(harness.safe).toHaveLength(round * 5);
+  }
+  expect(harness.log.appendsTotal).toBeGreaterThan(8);
+  expect(harness.lane.state).toBe('direct');
+});
+
 test('what an earlier run left is published first, in order, in reads of any number', async () => {
   const before = new LaneHarness();
   await before.accept(2_500);

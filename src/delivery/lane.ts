@@ -196,7 +196,10 @@ export class Lane {
     this.#probe.stop();
     this.#outlet.spill();
     this.#outlet.stopDraining();
-    while (!signal.aborted && (this.#isWriting || (this.#outlet.isOpen && this.window.size > 0))) {
+    while (
+      !signal.aborted &&
+      (this.#isWriting || (this.#outlet.isOpen && this.#outlet.isUnderWay))
+    ) {
       await new Promise((resolve) => setTimeout(resolve, STOP_CHECK_MS));
     }
     await this.#outlet.stop();

@@ -5,11 +5,12 @@ import type { BackfillConfig } from '../config/types.ts';
 import { NO_RECEIPT } from '../shared/receipt.ts';
 import { BackfillGovernor } from './backfill.ts';
 
-/** A lane whose backlog goes out as the config says; what the harness accepts is ancient. */
+/** Seqs from the first to the last. */
 function from(first: number, last: number): number[] {
   return Array.from({ length: last - first + 1 }, (_, n) => first + n);
 }
 
+/** A lane whose backlog goes out as the config says; what the harness accepts is ancient. */
 function governed(config: Partial<BackfillConfig>, random: number = 0): LaneHarness {
   const unhurried = {
     maxInFlightMessages: 1_000,

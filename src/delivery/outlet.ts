@@ -107,6 +107,11 @@ export class Outlet {
     return this.#link.isOpen;
   }
 
+  /** Answers of the broker are due, or what waits for the mark goes out when that is recorded. */
+  get isUnderWay(): boolean {
+    return this.window.size > 0 || this.#drain.isRecording;
+  }
+
   /** True when a message that arrived now would be published and not stored. */
   get isDirect(): boolean {
     if (this.#direct.isOn) return true;
@@ -131,7 +136,7 @@ export class Outlet {
   /** Publishes a message that just arrived, if nothing is ahead of it and there is room in the window. */
   publishDirectly(entry: Entry): boolean {
     if (!this.#direct.isOn && !this.#enterDirect()) return false;
-    if (!this.#link.mayPublish || !this.#drain.hasRoomFor(entry, this.#spillOffset)) return false;
+    if (!this.#link.mayPublish || !this.window.hasRoomFor(entry)) return false;
     this.#publish(entry);
     return true;
   }
@@ -140,7 +145,9 @@ export class Outlet {
   spill(): void {
     if (!this.#direct.isOn) return;
     this.#direct.leave();
-    for (const entry of this.window.takeUnstored()) this.#parts.intake.append(entry);
+    for (const entry of this.window.entries()) {
+      if (!entry.stored) this.#parts.intake.append(entry);
+    }
   }
 
   /** An append became durable. Called in the order of the appends. */
@@ -177,20 +184,13 @@ export class Outlet {
    */
   #enterDirect(): boolean {
     if (!this.#mayEnterDirect) return false;
-    const { appending, lane } = this.#parts;
-    for (const [nth, entry] of appending.entries.entries()) {
+    for (const entry of this.#parts.appending.entries) {
       if (this.#isTakenCareOf(entry)) continue;
-      if (!this.#drain.hasRoomFor(entry, lane.log.endOffset + nth)) return false;
+      if (!this.window.hasRoomFor(entry)) return false;
       this.#publish(entry);
     }
     this.#direct.enter();
     return true;
-  }
-
-  /** Where a message published directly would be in the log if all in flight were spilled. */
-  get #spillOffset(): number {
-    const { appending, lane } = this.#parts;
-    return lane.log.endOffset + appending.entries.length + this.window.unstored;
   }
 
   get #mayEnterDirect(): boolean {

@@ -18,7 +18,7 @@ export class Settlement {
     return this.#mark;
   }
 
-  /** How many offsets at or above the mark are settled. Bounded by the lane's window. */
+  /** How many offsets at or above the mark are settled. Of what was published at most a window; what is given up may be more. */
   get aboveCount(): number {
     return this.#above.size;
   }

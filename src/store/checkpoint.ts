@@ -13,8 +13,6 @@ const READ_PAUSE_MS = 50;
 export interface CheckpointHooks {
   /** What is to be written: only what is on disk. */
   witness(): Witness;
-  /** What `witness` said last is written, or could not be. */
-  onWritten(): void;
   /** Told once, until a write succeeds again. */
   onFailed(detail: string): void;
 }
@@ -22,7 +20,7 @@ export interface CheckpointHooks {
 /**
  * A second witness beside LevelDB, which loses the tail of a damaged log without a word. It is written after
  * each batch and not synced: the page cache keeps it over a SIGKILL, and a power cut leaves an older one, which
- * says less and never too much. Writing it blocks nothing and its failure stops nothing.
+ * says less and never too much. Its failure stops nothing; a backlog that drains waits for it once a window.
  */
 export class Checkpoint {
   readonly #path: string;
@@ -77,6 +75,7 @@ export class Checkpoint {
     await this.flush();
     await this.flush();
     clearTimeout(this.#timer);
+    await this.#running;
     await this.#file?.close().catch(() => undefined);
     this.#file = undefined;
   }
@@ -86,7 +85,6 @@ export class Checkpoint {
       const wanted = this.#wanted;
       await this.#write();
       this.#written = wanted;
-      this.#hooks.onWritten();
       this.#endFlushes();
     }
     this.#running = undefined;

@@ -61,7 +61,6 @@ export class LevelLaneLog implements LaneLog {
   #clearedSinceCompaction = 0;
   #readAtCompaction = 0;
   #isLoaded = false;
-  #witnessedMark = 0;
   lowWaterMark = 0;
   recordedMark = 0;
   initialBytes = 0;
@@ -121,13 +120,7 @@ export class LevelLaneLog implements LaneLog {
 
   /** What the checkpoint has to say about it. */
   witness(): LaneWitness {
-    this.#witnessedMark = this.lowWaterMark;
     return this.#stand();
-  }
-
-  /** What `witness` said last is in the checkpoint, or could not be written. */
-  witnessed(): void {
-    this.recordedMark = this.#witnessedMark;
   }
 
   #stand(): LaneWitness {
@@ -196,8 +189,10 @@ export class LevelLaneLog implements LaneLog {
     this.#parts.checkpoint.soon();
   }
 
-  record(): Promise<void> {
-    return this.#parts.checkpoint.flush();
+  async record(): Promise<void> {
+    const mark = this.lowWaterMark;
+    await this.#parts.checkpoint.flush();
+    this.recordedMark = Math.max(this.recordedMark, mark);
   }
 
   /** Adds the low-water mark to a batch that is written anyway. */

@@ -93,9 +93,6 @@ export class LevelStore implements MessageStore {
     });
     this.#checkpoint = new Checkpoint(config.path, {
       witness: () => this.#testify(),
-      onWritten: () => {
-        for (const lane of this.#lanes.values()) lane.witnessed();
-      },
       onFailed: (detail) => events.onFinding({ kind: 'checkpoint-failed', detail }),
     });
     this.#writer = new BatchWriter(this.#db, this.#room, {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Level } from 'level';
 import { expect, onTestFinished, test } from 'vitest';
@@ -162,6 +162,22 @@ test('a process that is killed leaves the mark that was recorded last', async ()
   const next = await (await openStore(killed)).lane(LANE);
   expect(next.lowWaterMark).toBe(3);
   expect(next.recordedMark).toBe(3);
+});
+
+test('a checkpoint that cannot be written holds nothing up', async () => {
+  const path = await tempDir();
+  const earlier = await openStore(path);
+  const before = await earlier.lane(LANE);
+  await Promise.all([1, 2, 3, 4].map((seq) => append(before, numbered(seq))));
+  before.settle(1);
+  await earlier.close();
+  await rm(`${path}/checkpoint`);
+  await mkdir(`${path}/checkpoint`); // it cannot be opened as a file
+  const log = await (await openStore(path)).lane(LANE);
+  expect(log.recordedMark).toBe(1);
+  log.settle(3);
+  await log.record();
+  expect(log.recordedMark).toBe(3);
 });
 
 test('a store in use names the process that holds it', async () => {
