@@ -80,6 +80,7 @@ export async function runThroughFault(options: BrokerRunOptions): Promise<void> 
   const faultSeconds = Math.round((performance.now() - startMs) / 100) / 10;
   const during = ledger.acknowledgedCount - acknowledgedBefore;
   await acknowledged(ledger, ledger.acknowledgedCount + LATER_MESSAGES);
+  const { afterMib, grownBy } = await settledMemory(memory, beforeMib); // under load, as before
   await drain(site, fleet);
   const feltAfter = await felt(site);
   const stored = feltAfter.stored - feltBefore.stored;
@@ -92,7 +93,6 @@ export async function runThroughFault(options: BrokerRunOptions): Promise<void> 
   if (during === 0) failures.push('nothing was acknowledged during the fault');
   if (stored + refused === 0)
     failures.push('the fault was not felt: nothing was stored or refused');
-  const { afterMib, grownBy } = await settledMemory(memory, beforeMib);
   if (grownBy > GROWTH_LIMIT_MIB) failures.push(`memory has grown by ${grownBy} MiB`);
   const row: ResultRow = {
     name: options.name,
