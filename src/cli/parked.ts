@@ -13,6 +13,7 @@ import {
 
 /** Exit codes of the command, as documented in docs/parked.md. */
 const EXIT_FAILED = 1;
+
 /** As many as one request may list, release or discard (observe/parked-routes.ts). */
 const MOST_AT_ONCE = 1_000;
 const DEFAULT_LIST_COUNT = 100;

@@ -10,6 +10,7 @@ import { readTestCases, type TestCase } from './test-cases-file.ts';
 
 /** Exit codes of the command, as documented in docs/commands.md. */
 const EXIT_FAILED = 1;
+
 /** Client identifier where a case gives none. */
 const DEFAULT_CLIENT = 'client';
 

@@ -10,6 +10,16 @@ function from(first: number, last: number): number[] {
   return Array.from({ length: last - first + 1 }, (_, n) => first + n);
 }
 
+/** A lane with a window of 8 and 20 stored messages, whose mark is recorded only by `durable`. */
+async function storedTwenty(): Promise<{ log: MemoryLaneLog; harness: LaneHarness }> {
+  const log = new MemoryLaneLog({ manual: true, manualMarks: true });
+  const harness = new LaneHarness({ mode: 'disk-first', maxMessages: 8, log });
+  harness.publisher.open();
+  await harness.accept(20);
+  await harness.durable();
+  return { log, harness };
+}
+
 /** A lane whose backlog goes out as the config says; what the harness accepts is ancient. */
 function governed(config: Partial<BackfillConfig>, random: number = 0): LaneHarness {
   const unhurried = {
@@ -108,11 +118,7 @@ test('a full window of messages on their way out holds publishing back, and lets
 });
 
 test('what is settled and not recorded takes its part of the window, as a kill would repeat it', async () => {
-  const log = new MemoryLaneLog({ manual: true, manualMarks: true });
-  const harness = new LaneHarness({ mode: 'disk-first', maxMessages: 8, log });
-  harness.publisher.open();
-  await harness.accept(20);
-  await harness.durable();
+  const { log, harness } = await storedTwenty();
   expect(harness.inFlight).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
   harness.publisher.confirm(3); // the mark is asked to be recorded behind the second
   await harness.advance(0);
@@ -127,11 +133,7 @@ test('what is settled and not recorded takes its part of the window, as a kill w
 });
 
 test('a kill before a mark was ever recorded repeats one window and no more', async () => {
-  const log = new MemoryLaneLog({ manual: true, manualMarks: true });
-  const harness = new LaneHarness({ mode: 'disk-first', maxMessages: 8, log });
-  harness.publisher.open();
-  await harness.accept(20);
-  await harness.durable();
+  const { harness } = await storedTwenty();
   while (harness.inFlight.length > 0) {
     harness.publisher.confirm(1);
     await harness.advance(0);

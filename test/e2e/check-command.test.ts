@@ -113,12 +113,11 @@ test('check tells all faults of a config, and counts warnings as such if it is t
   const mappings = ['a', 'b'].map((name) => ({ name, filter: 'a', exchange: there }));
   expect(await check(mappings, node.url, '--offline')).toMatchObject({
     code: 0,
+    ok: true,
     texts: [expect.stringContaining('twice')],
   });
-  expect(await check(mappings, node.url, '--offline')).toMatchObject({ ok: true });
   const strict = await check(mappings, node.url, '--offline', '--strict');
   expect(strict).toMatchObject({ code: 1, ok: false });
-
   for (const wrong of [['check', '--nope'], ['run', '--nope'], ['nope'], []]) {
     expect(await runCommand(...wrong)).toMatchObject({ code: 2, out: '' });
   }
