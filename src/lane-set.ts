@@ -178,6 +178,8 @@ export class LaneSet {
       },
       gatewayId: config.gateway.id,
       epoch: store.epoch,
+      run: store.run,
+      elapsedMs: () => Math.round(performance.now()),
       config: config.delivery,
       backfill: this.#backfill.lane(config.delivery.window.maxMessages),
       gaps,

@@ -159,6 +159,8 @@ class World {
       name: 'lane',
       gatewayId: 'gateway',
       epoch: this.epoch,
+      run: 'aaaaaaaaaaaaaaaa',
+      elapsedMs: () => Math.round(performance.now()),
       config: {
         mode: 'adaptive',
         spillAfterMs: 50,

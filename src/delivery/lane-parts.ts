@@ -11,6 +11,10 @@ export interface LaneParts {
   readonly name: string;
   readonly gatewayId: string;
   readonly epoch: number;
+  /** See `LaneMessage.run`. */
+  readonly run: string;
+  /** Time of the gateway now, in ms; see `LaneMessage.elapsedMs`. */
+  readonly elapsedMs: () => number;
   /** The last seq that a lane of this name gave in this epoch before it ended; the lane goes on counting. Default 0. */
   readonly lastSeq?: number;
   readonly config: Pick<

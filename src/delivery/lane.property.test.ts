@@ -162,6 +162,8 @@ class World {
       name: 'lane',
       gatewayId: 'gateway',
       epoch: this.epoch,
+      run: 'aaaaaaaaaaaaaaaa',
+      elapsedMs: () => Math.round(performance.now()),
       config: {
         mode: this.mode,
         spillAfterMs: 50,

@@ -27,6 +27,8 @@ function create(mode: 'adaptive' | 'disk-first' = 'adaptive', parts: Partial<Lan
     name: 'lane',
     gatewayId: 'gateway',
     epoch: 7,
+    run: 'aaaaaaaaaaaaaaaa',
+    elapsedMs: () => Math.round(performance.now()),
     config: {
       mode,
       spillAfterMs: SPILL_AFTER_MS,

@@ -269,7 +269,7 @@ export class Lane {
     this.#seq += 1;
     this.counters.accepted += 1;
     this.#age.arrived(this.#seq);
-    const { gatewayId, epoch } = this.#parts;
+    const { gatewayId, epoch, run } = this.#parts;
     const own: Draft<LaneMessage> = {
       topic: message.topic,
       payload: message.payload,
@@ -280,7 +280,9 @@ export class Lane {
       receivedAtMs: message.receivedAtMs,
       gatewayId,
       epoch,
+      run,
       seq: this.#seq,
+      elapsedMs: this.#parts.elapsedMs(),
       routingKey,
       fromStore: false,
     };

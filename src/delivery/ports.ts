@@ -187,9 +187,35 @@ export interface LaneLog {
   discardParked(messages: readonly Identified[]): Promise<number>;
 }
 
+/** What the store keeps of each run: from one opening of the store to its end. */
+export interface RunNote {
+  readonly epoch: number;
+  /** See `LaneMessage.run`. Absent for runs of 0.1.0. */
+  readonly run?: string;
+  /** Tells machines apart; absent where that could not be found out. */
+  readonly machine?: string;
+  readonly clock?: ClockNote;
+}
+
+/** What is known of the time of a run. All in ms. */
+export interface ClockNote {
+  /** Monotonic time counts within one boot of the machine only. */
+  readonly bootId: string;
+  /** Time of the gateway at the start of the run. */
+  readonly startMs: number;
+  /** Monotonic time since boot at the start of the run. */
+  readonly uptimeMs: number;
+  /** Time of the gateway when it was last noted: the run lasted at least until then. */
+  readonly seenMs: number;
+  /** True time since 1970 minus time of the gateway; absent as long as no confirmed clock has told it. */
+  readonly trueOffsetMs?: number;
+}
+
 /** How a process that used the store before ended. */
 export interface PreviousRun {
   readonly epoch: number;
+  /** See `LaneMessage.run`. Absent for runs of 0.1.0, and where the store has lost it. */
+  readonly run?: string;
   /** The last seq each lane gave in that epoch; absent when it ended without a clean close. */
   readonly lastSeqs: ReadonlyMap<string, number> | undefined;
 }
@@ -198,6 +224,15 @@ export interface PreviousRun {
 export interface MessageStore {
   /** Counts the openings of this store, from 1. Durable before the store is open. */
   readonly epoch: number;
+  /** Random part of this run's identities; see `LaneMessage.run`. */
+  readonly run: string;
+  /** What is known of this run and of those before, by epoch; runs that nothing is left of may be missing. */
+  readonly runs: ReadonlyMap<number, RunNote>;
+  /**
+   * Changes what is kept of this run. Resolves when that is durable.
+   * @throws {GatewayError} STORE_CLOSED, or why it could not be written: nothing is kept of it then.
+   */
+  noteRun(change: Pick<RunNote, 'clock' | 'machine'>): Promise<void>;
   /**
    * The runs before this one whose end was not told yet, oldest first; none in a new store. The last of them is
    * the run before; others are there when that one ended before it had told of them.

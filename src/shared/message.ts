@@ -63,15 +63,19 @@ export interface MappedMessage extends DeviceMessage {
 }
 
 /**
- * A message with its identity in one lane. `(gatewayId, lane, epoch, seq)` is unique for ever and is the
+ * A message with its identity in one lane. `(gatewayId, lane, epoch, run, seq)` is unique for ever and is the
  * same at every delivery, so that a consumer can dedupe and count.
  */
 export interface LaneMessage extends MappedMessage {
   readonly gatewayId: string;
-  /** Counts the starts of the gateway, from 1. */
+  /** Counts the starts of the gateway, from 1. A store that was set back or copied counts the same epoch again. */
   readonly epoch: number;
+  /** Drawn at random at the start of that epoch, 16 hex digits: no copy of a store repeats it. Absent in what 0.1.0 stored. */
+  readonly run?: string;
   /** Counts the messages of a lane within the epoch, from 1, in order of arrival. */
   readonly seq: number;
+  /** Time of the gateway at arrival, in ms: see `GatewayClock`. Absent in what 0.1.0 stored. */
+  readonly elapsedMs?: number;
   /** AMQP routing key, rendered on arrival so that a later change of the config does not move a backlog. */
   readonly routingKey: string;
   /** True when it is published from the store rather than on arrival. */

@@ -6,6 +6,7 @@
  *   02                                   epoch            → u32, sealed
  *   03                                   how runs ended that were not told of yet, with the last seqs of the clean ones
  *   04                                   serial of the last batch that was not only records → u48, sealed
+ *   05  epoch u32                        note of a run (JSON), sealed
  *   10  lane name (UTF-8)                lane number      → u16, sealed
  *   20  lane u16                         low-water mark   → u48, sealed
  *   30  lane u16  offset u48             record
@@ -15,6 +16,7 @@
  *   50  number u48                       gap of the manifest, not yet delivered
  *   60  packet id u16  client id (UTF-8) QoS 2 packet identifier → u32 fingerprint of its message
  */
+const RUN = 0x05;
 const LANE_NAME = 0x10;
 const MARK = 0x20;
 const RECORD = 0x30;
@@ -38,6 +40,19 @@ function lanePrefixed(kind: number, lane: number, extraBytes: number): Buffer {
   key.writeUInt16BE(lane, 1);
   return key;
 }
+
+/** Key of the note of a run. */
+export function runKey(epoch: number): Buffer {
+  const key = Buffer.from([RUN, 0, 0, 0, 0]);
+  key.writeUInt32BE(epoch, 1);
+  return key;
+}
+
+/** All notes of runs. */
+export const RUN_RANGE: { readonly gte: Buffer; readonly lt: Buffer } = {
+  gte: Buffer.from([RUN]),
+  lt: Buffer.from([RUN + 1]),
+};
 
 export function laneNameKey(name: string): Buffer {
   return Buffer.concat([Buffer.from([LANE_NAME]), Buffer.from(name, 'utf8')]);

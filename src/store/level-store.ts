@@ -2,7 +2,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setInterval } from 'node:timers/promises';
 import type { StoreConfig } from '../config/types.ts';
-import type { MessageStore, PreviousRun } from '../delivery/ports.ts';
+import type { MessageStore, PreviousRun, RunNote } from '../delivery/ports.ts';
 import { GatewayError } from '../shared/errors.ts';
 import { type Batch, BatchWriter, type Db } from './batch-writer.ts';
 import { Checkpoint } from './checkpoint.ts';
@@ -17,6 +17,7 @@ import { LevelLaneLog } from './level-lane-log.ts';
 import { Mending } from './mending.ts';
 import { isCorruption, unusableError } from './open-faults.ts';
 import { LevelPacketIds } from './packet-ids.ts';
+import { addRunNote } from './run-notes.ts';
 import { addSerial, beginRun, checkFormat, encodeLaneNumber, writeHead } from './run-start.ts';
 import { seal } from './sealed.ts';
 import { countParked } from './witness-check.ts';
@@ -47,6 +48,8 @@ export interface LaneOptions {
 
 /** How late the low-water mark may reach the disk; a crash repeats at most what was settled since. */
 const TIDY_EVERY_MS = 1_000;
+/** Of the note of a run, roughly. */
+const RUN_NOTE_BYTES = 400;
 /** From this part of `store.maxBytes` on, what is settled is given back at once. */
 const NEARLY_FULL = 0.8;
 
@@ -75,6 +78,8 @@ export class LevelStore implements MessageStore {
   /** QoS 2 packet identifiers of the MQTT sessions. */
   readonly packetIds: LevelPacketIds;
   epoch = 0;
+  run = '';
+  #runs = new Map<number, RunNote>();
   previousRuns: readonly PreviousRun[] = [];
 
   constructor(
@@ -178,6 +183,22 @@ export class LevelStore implements MessageStore {
     return countParked(this.#db, number);
   }
 
+  get runs(): ReadonlyMap<number, RunNote> {
+    return this.#runs;
+  }
+
+  noteRun(change: Pick<RunNote, 'clock' | 'machine'>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const note = { ...this.#runs.get(this.epoch), ...change, epoch: this.epoch };
+      const written = (): void => {
+        this.#runs.set(this.epoch, note);
+        resolve();
+      };
+      const addTo = (batch: Batch): void => addRunNote(batch, note);
+      this.#writer.write({ bytes: RUN_NOTE_BYTES, addTo, written, abandoned: reject });
+    });
+  }
+
   previousRunsTold(): Promise<void> {
     return new Promise((resolve, reject) => {
       const written = (): void => {
@@ -213,7 +234,8 @@ export class LevelStore implements MessageStore {
       if (this.#writer.writable) await lane.tidy(true).catch(() => undefined);
     }
     if (lastSeqs !== undefined && this.#writer.writable) {
-      const ends = encodeRunEnds([...this.previousRuns, { epoch: this.epoch, lastSeqs }]);
+      const { epoch, run } = this;
+      const ends = encodeRunEnds([...this.previousRuns, { epoch, run, lastSeqs }]);
       const value = seal(CLEAN_END_KEY, ends);
       await this.#db.put(CLEAN_END_KEY, value, { sync: true }).catch(() => undefined);
     }
@@ -227,6 +249,8 @@ export class LevelStore implements MessageStore {
     await checkFormat(this.#db, this.#config.path);
     const run = await beginRun(this.#db, contents, this.#witness);
     this.epoch = run.epoch;
+    this.run = run.run;
+    this.#runs = run.runs;
     this.#serial = run.serial;
     this.previousRuns = run.previousRuns;
     this.#laneNumbers = run.laneNumbers;
@@ -262,8 +286,8 @@ export class LevelStore implements MessageStore {
     await this.#mending.again({ epoch: this.epoch, serial: this.#serial, lanes });
     for (const lane of this.#lanes.values()) await lane.load();
     const { epoch, previousRuns } = this;
-    const [serial, laneNumbers] = [this.#serial, this.#laneNumbers];
-    await writeHead(this.#db, { epoch, serial, previousRuns, laneNumbers });
+    const [serial, laneNumbers, runs] = [this.#serial, this.#laneNumbers, this.#runs];
+    await writeHead(this.#db, { epoch, serial, previousRuns, laneNumbers, runs });
   }
 
   /** True when reading can be tried again later: the database is being opened again, mended if need be. */

@@ -33,6 +33,8 @@ const anyMessage: fc.Arbitrary<LaneMessage> = fc
     epoch: fc.nat(),
     seq: fc.integer({ min: 1, max: 2 ** 47 }),
     receivedAtMs: fc.integer({ min: 0, max: 2 ** 45 }),
+    run: fc.option(fc.stringMatching(/^[0-9a-f]{15}[1-9a-f]$/), { nil: undefined }),
+    elapsedMs: fc.option(fc.nat(), { nil: undefined }),
     qos: fc.constantFrom(0 as const, 1 as const, 2 as const),
     dup: fc.boolean(),
     retain: fc.boolean(),
@@ -50,8 +52,10 @@ const anyMessage: fc.Arbitrary<LaneMessage> = fc
     ),
     payload: fc.uint8Array({ maxLength: 500 }).map((bytes) => Buffer.from(bytes)),
   })
-  .map(({ username, amqp, ...rest }) => ({
+  .map(({ username, amqp, run, elapsedMs, ...rest }) => ({
     ...rest,
+    ...(run === undefined ? {} : { run }),
+    ...(elapsedMs === undefined ? {} : { elapsedMs }),
     ...(username === undefined ? {} : { username }),
     ...(amqp === undefined ? {} : { amqp }),
   }));
@@ -66,22 +70,42 @@ test('a record of the first layout is still read', () => {
   expect(message).toEqual({ ...PLAIN, fromStore: true });
 });
 
-test('a message without properties is stored as ever, one with them in a layout of its own', () => {
+/** The same with properties, as 0.1.0 wrote it. */
+const SECOND_LAYOUT =
+  'efb9ddc402150000000300000000002a018bcfe5687b06000c0002000304736974652d616465766' +
+  '96365732f64312f746431616e6e64312e740000002b7b2274797065223a2274222c22686561646572' +
+  '73223a7b226e223a32312e352c226f6b223a747275657d7d32312e35';
+
+test('a record of the second layout is still read, with its properties', () => {
+  const message = decodeRecord(recordKey(1, 7), Buffer.from(SECOND_LAYOUT, 'hex'));
+  const amqp = { type: 't', headers: { n: 21.5, ok: true } };
+  expect(message).toEqual({ ...PLAIN, amqp, fromStore: true });
+});
+
+test('what was stored by an earlier version and is stored again still has no run and no time of the gateway', () => {
   const key = recordKey(1, 7);
-  expect(encodeRecord(key, PLAIN).toString('hex')).toBe(FIRST_LAYOUT);
-  const record = encodeRecord(key, {
-    ...PLAIN,
-    amqp: { type: 't', headers: { n: 21.5, ok: true } },
-  });
-  expect(record.readUInt8(4)).toBe(2);
+  const old = decodeRecord(key, Buffer.from(FIRST_LAYOUT, 'hex'));
+  const again = decodeRecord(key, encodeRecord(key, old));
+  expect(again).toEqual(old);
+  expect(Object.keys(again)).not.toContain('run');
+  expect(Object.keys(again)).not.toContain('elapsedMs');
+});
+
+test('records of several runs, read and written in turns, keep each its own run', () => {
+  const runs = ['00000000000000ff', 'aaaaaaaaaaaaaaaa', undefined, '00000000000000ff', undefined];
+  for (const run of runs) {
+    const key = recordKey(1, 7);
+    const message = run === undefined ? PLAIN : { ...PLAIN, run };
+    expect(decodeRecord(key, encodeRecord(key, message))).toEqual({ ...message, fromStore: true });
+  }
 });
 
 test('a record of a layout to come is not taken for another', () => {
   const key = recordKey(1, 7);
   const record = encodeRecord(key, PLAIN);
-  record.writeUInt8(3, 4);
+  record.writeUInt8(4, 4);
   record.writeUInt32BE(crc32(record.subarray(4), crc32(key)), 0);
-  expect(() => decodeRecord(key, record)).toThrow(/its layout 3 is unknown/);
+  expect(() => decodeRecord(key, record)).toThrow(/its layout 4 is unknown/);
 });
 
 test('a record gives back exactly the message that was stored', () => {

@@ -3,29 +3,41 @@ import { GatewayError } from '../shared/errors.ts';
 import type { Draft, LaneMessage, MessageProperties, QoS } from '../shared/message.ts';
 import { parsedProperties } from './record-properties.ts';
 import { encodeTexts } from './record-texts.ts';
+import { RunBytes } from './run-bytes.ts';
 
 /**
  * One stored message:
  *
  *   u32 crc32 of its key and of all bytes behind this field
- *   u8  layout version (1 or 2) u8  flags: qos (2 bits), dup, retain, has username, released
+ *   u8  layout version (3)      u8  flags: qos (2 bits), dup, retain, has username, released, has properties
  *   u32 epoch                   u48 seq                  u48 receivedAtMs
+ *   u48 elapsedMs, all ones when it is not known         8 bytes run, zeros when it has none
  *   u8 + gateway id   u16 + topic   u16 + client id   u16 + username   u8 + routing key
- *   u32 + properties as JSON, in layout 2 only: that of messages whose mapping sets some
+ *   u32 + properties as JSON, of messages whose mapping sets some
  *   payload to the end
+ *
+ * Version 0.1.0 wrote layouts 1 and 2, without elapsedMs and run; 2 has properties. They are still read.
  *
  * The checksum covers the key, so that a record read under a wrong offset is found out too. LevelDB's own
  * checksums end a log silently where it is damaged; ours say which record is gone.
  */
-const PLAIN_LAYOUT = 1;
-const PROPERTIES_LAYOUT = 2;
-const NUMBERS_BYTES = 4 + 1 + 1 + 4 + 6 + 6;
-const FIXED_BYTES = NUMBERS_BYTES + 1 + 2 + 2 + 2 + 1;
+const OLD_PLAIN_LAYOUT = 1;
+const OLD_PROPERTIES_LAYOUT = 2;
+const LAYOUT = 3;
+const OLD_NUMBERS_BYTES = 4 + 1 + 1 + 4 + 6 + 6;
+const RUN_BYTES = 8;
+const NUMBERS_BYTES = OLD_NUMBERS_BYTES + 6 + RUN_BYTES;
+const LENGTHS_BYTES = 1 + 2 + 2 + 2 + 1;
+const NOT_KNOWN_MS = 2 ** 48 - 1;
 const FLAG_DUP = 0b0100;
 const FLAG_RETAIN = 0b1000;
 const FLAG_USERNAME = 0b1_0000;
 const FLAG_RELEASED = 0b10_0000;
+const FLAG_PROPERTIES = 0b100_0000;
 const NO_PROPERTIES: Buffer = Buffer.alloc(0);
+/** Two, as a drain of an earlier run decodes while this run encodes. */
+const written = new RunBytes();
+const read = new RunBytes();
 
 /**
  * Serialises a message for the value of `key`; `isReleased`: it was parked, and stands behind younger ones.
@@ -42,11 +54,14 @@ export function encodeRecord(
   const record = Buffer.allocUnsafe(
     NUMBERS_BYTES + texts.length + properties.length + payload.length,
   );
-  record[4] = amqp === undefined ? PLAIN_LAYOUT : PROPERTIES_LAYOUT;
+  record[4] = LAYOUT;
   record[5] = flagsOf(message) | (isReleased ? FLAG_RELEASED : 0);
   let at = record.writeUInt32BE(message.epoch, 6);
   at = record.writeUIntBE(message.seq, at, 6);
   at = record.writeUIntBE(message.receivedAtMs, at, 6);
+  at = record.writeUIntBE(message.elapsedMs ?? NOT_KNOWN_MS, at, 6);
+  record.set(written.bytesOf(message.run), at);
+  at += RUN_BYTES;
   record.set(texts, at);
   at += texts.length;
   if (properties.length > 0) record.set(properties, at);
@@ -60,23 +75,19 @@ export function encodeRecord(
  * @throws {GatewayError} RECORD_DAMAGED when the bytes are not what was written under that key.
  */
 export function decodeRecord(key: Buffer, record: Buffer): LaneMessage {
-  if (record.length < FIXED_BYTES) throw damaged('it is too short');
-  if (record.readUInt32BE(0) !== checksum(key, record)) throw damaged('its checksum differs');
-  const version = record.readUInt8(4);
-  if (version !== PLAIN_LAYOUT && version !== PROPERTIES_LAYOUT)
-    throw damaged(`its layout ${version} is unknown`);
+  const numbersBytes = checkedNumbersBytes(key, record);
   const flags = record.readUInt8(5);
-  let at = FIXED_BYTES;
+  let at = numbersBytes + LENGTHS_BYTES;
   const text = (bytes: number, skippedBytes = 0): string => {
     at += skippedBytes + bytes;
     return record.toString('utf8', at - bytes, at);
   };
-  const gatewayId = text(record.readUInt8(22));
-  const topic = text(record.readUInt16BE(23));
-  const clientId = text(record.readUInt16BE(25));
-  const username = text(record.readUInt16BE(27));
-  const routingKey = text(record.readUInt8(29));
-  const amqp = version === PROPERTIES_LAYOUT ? text(record.readUInt32BE(at), 4) : undefined;
+  const gatewayId = text(record.readUInt8(numbersBytes));
+  const topic = text(record.readUInt16BE(numbersBytes + 1));
+  const clientId = text(record.readUInt16BE(numbersBytes + 3));
+  const username = text(record.readUInt16BE(numbersBytes + 5));
+  const routingKey = text(record.readUInt8(numbersBytes + 7));
+  const amqp = hasProperties(record) ? text(record.readUInt32BE(at), 4) : undefined;
   const message: Draft<LaneMessage> = {
     topic,
     payload: record.subarray(at),
@@ -91,9 +102,33 @@ export function decodeRecord(key: Buffer, record: Buffer): LaneMessage {
     routingKey,
     fromStore: true,
   };
+  if (numbersBytes === NUMBERS_BYTES) addRun(message, record);
   if ((flags & FLAG_USERNAME) !== 0) message.username = username;
   if (amqp !== undefined) message.amqp = parsedProperties(amqp);
   return message;
+}
+
+/** Bytes in front of the lengths of the texts. @throws {GatewayError} RECORD_DAMAGED. */
+function checkedNumbersBytes(key: Buffer, record: Buffer): number {
+  if (record.length < OLD_NUMBERS_BYTES + LENGTHS_BYTES) throw damaged('it is too short');
+  if (record.readUInt32BE(0) !== checksum(key, record)) throw damaged('its checksum differs');
+  const layout = record.readUInt8(4);
+  if (layout === LAYOUT) return NUMBERS_BYTES;
+  if (layout === OLD_PLAIN_LAYOUT || layout === OLD_PROPERTIES_LAYOUT) return OLD_NUMBERS_BYTES;
+  throw damaged(`its layout ${layout} is unknown`);
+}
+
+function hasProperties(record: Buffer): boolean {
+  const layout = record.readUInt8(4);
+  if (layout !== LAYOUT) return layout === OLD_PROPERTIES_LAYOUT;
+  return (record.readUInt8(5) & FLAG_PROPERTIES) !== 0;
+}
+
+function addRun(message: Draft<LaneMessage>, record: Buffer): void {
+  const elapsedMs = record.readUIntBE(OLD_NUMBERS_BYTES, 6);
+  if (elapsedMs !== NOT_KNOWN_MS) message.elapsedMs = elapsedMs;
+  const run = read.runIn(record, OLD_NUMBERS_BYTES + 6);
+  if (run !== undefined) message.run = run;
 }
 
 /** True when the message of a readable record was parked before, so that its seq says nothing of its neighbours. */
@@ -106,7 +141,8 @@ function flagsOf(message: LaneMessage): number {
     message.qos |
     (message.dup ? FLAG_DUP : 0) |
     (message.retain ? FLAG_RETAIN : 0) |
-    (message.username === undefined ? 0 : FLAG_USERNAME)
+    (message.username === undefined ? 0 : FLAG_USERNAME) |
+    (message.amqp === undefined ? 0 : FLAG_PROPERTIES)
   );
 }
 

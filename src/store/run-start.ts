@@ -1,4 +1,5 @@
-import type { PreviousRun } from '../delivery/ports.ts';
+import { randomBytes } from 'node:crypto';
+import type { PreviousRun, RunNote } from '../delivery/ports.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { Batch, Db } from './batch-writer.ts';
 import type { Witness } from './checkpoint-file.ts';
@@ -12,13 +13,21 @@ import {
   laneNameKey,
   SERIAL_KEY,
 } from './keys.ts';
+import { addRunNote, forgetOldRuns, readRunNotes } from './run-notes.ts';
 import { seal } from './sealed.ts';
 
-const FORMAT_VERSION = 1;
+/** 1: records of 0.1.0, without the run. They are read as they are; 0.1.0 would take ours for damaged. */
+const OLD_FORMAT_VERSION = 1;
+const FORMAT_VERSION = 2;
+/** 64 random bits: no two runs of a gateway share them, whatever copy of a store they began with. */
+const RUN_BYTES = 8;
 const FORMAT: Buffer = seal(FORMAT_KEY, Buffer.from([FORMAT_VERSION]));
 
 export interface RunStart {
   readonly epoch: number;
+  readonly run: string;
+  /** Those that can be read, and this one. */
+  readonly runs: Map<number, RunNote>;
   readonly serial: number;
   /** The runs before that were not told of yet, oldest first. */
   readonly previousRuns: readonly PreviousRun[];
@@ -29,14 +38,14 @@ export interface RunStart {
 /** @throws {GatewayError} STORE_FORMAT_UNKNOWN. A damaged format is no format. */
 export async function checkFormat(db: Db, path: string): Promise<void> {
   const format = (await readSealed(db, FORMAT_KEY))?.[0] ?? FORMAT_VERSION;
-  if (format === FORMAT_VERSION) return;
+  if (format === FORMAT_VERSION || format === OLD_FORMAT_VERSION) return;
   throw new GatewayError(
     'STORE_FORMAT_UNKNOWN',
     `The store in ${path} has format ${format}, this version knows ${FORMAT_VERSION}: run the version that wrote it until it is drained, or set store.path to another folder.`,
   );
 }
 
-/** Begins an epoch above any that was ever used, and writes again what only the checkpoint knew. */
+/** Begins an epoch above any that this store remembers, draws its run, and writes again what only the checkpoint knew. */
 export async function beginRun(
   db: Db,
   contents: Contents,
@@ -48,10 +57,15 @@ export async function beginRun(
   const laneNumbers = new Map(contents.laneNumbers);
   for (const { name, number } of witness?.lanes ?? []) laneNumbers.set(name, number);
   const ends = await readSealed(db, CLEAN_END_KEY);
-  const previousRuns = lastEpoch === 0 ? [] : untoldRuns(lastEpoch, ends);
-  await writeHead(db, { epoch, serial, previousRuns, laneNumbers });
+  const runs = await readRunNotes(db);
+  const previousRuns = lastEpoch === 0 ? [] : untoldRuns(lastEpoch, ends, runs.get(lastEpoch)?.run);
+  const run = randomBytes(RUN_BYTES).toString('hex');
+  runs.set(epoch, { epoch, run });
+  await writeHead(db, { epoch, serial, previousRuns, laneNumbers, runs });
   return {
     epoch,
+    run,
+    runs,
     serial,
     previousRuns,
     laneNumbers,
@@ -66,15 +80,19 @@ export interface Head {
   readonly serial: number;
   readonly previousRuns: readonly PreviousRun[];
   readonly laneNumbers: ReadonlyMap<string, number>;
+  readonly runs: Map<number, RunNote>;
 }
 
 /** Durable when it resolves. It also shows that the database can be written. */
 export async function writeHead(db: Db, head: Head): Promise<void> {
-  const { epoch, serial, previousRuns, laneNumbers } = head;
+  const { epoch, serial, previousRuns, laneNumbers, runs } = head;
   const batch = db.batch().put(FORMAT_KEY, FORMAT);
   batch.put(CLEAN_END_KEY, seal(CLEAN_END_KEY, encodeRunEnds(previousRuns)));
   for (const [name, number] of laneNumbers)
     batch.put(laneNameKey(name), encodeLaneNumber(name, number));
+  const note = runs.get(epoch);
+  if (note !== undefined) addRunNote(batch, note);
+  forgetOldRuns(batch, runs);
   const value = Buffer.allocUnsafe(4);
   value.writeUInt32BE(epoch, 0);
   addSerial(batch, serial);

@@ -72,6 +72,8 @@ function wayOf(publisher: QuickPublisher, log: QuickLog): Way {
     name: 'telemetry',
     gatewayId: 'guard',
     epoch: 1,
+    run: 'aaaaaaaaaaaaaaaa',
+    elapsedMs: () => Math.round(performance.now()),
     config: {
       mode: 'adaptive',
       spillAfterMs: 60_000,

@@ -57,6 +57,8 @@ export class LaneHarness {
       onUnroutable: options.onUnroutable ?? 'park',
       onReject: options.onReject ?? 'retry',
       confirmTimeoutMs: options.confirmTimeoutMs ?? 30_000,
+      run: 'aaaaaaaaaaaaaaaa',
+      elapsedMs: () => Math.round(performance.now()),
       parkedBefore: options.parkedBefore ?? 0,
       ...roomyLane(this.gaps),
       ...options.room,

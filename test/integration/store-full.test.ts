@@ -49,6 +49,8 @@ async function floodedLane(whenFull: WhenFull): Promise<FullStore> {
     name: 'telemetry',
     gatewayId: 'g',
     epoch: store.epoch,
+    run: 'aaaaaaaaaaaaaaaa',
+    elapsedMs: () => Math.round(performance.now()),
     config: {
       mode: 'adaptive',
       spillAfterMs: 250,

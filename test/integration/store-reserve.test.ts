@@ -56,6 +56,8 @@ async function open(
     name: LANE,
     gatewayId: 'g',
     epoch: store.epoch,
+    run: store.run,
+    elapsedMs: () => Math.round(performance.now()),
     config: {
       mode: 'disk-first',
       spillAfterMs: 250,
