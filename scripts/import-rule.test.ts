@@ -32,7 +32,24 @@ const cases: [file: string, line: string, message: string | undefined][] = [
     "import { connect } from 'amqplib/callback_api';",
     '"amqplib/callback_api" may be imported in src/amqp only',
   ],
-  ['src/cli/a.ts', "import { Level } from 'level';", '"level" may be imported in src/store only'],
+  [
+    'src/cli/a.ts',
+    "import { Level } from 'level';",
+    '"level" may be imported in src/store/writer only',
+  ],
+  [
+    'src/store/a.ts',
+    "import { Level } from 'level';",
+    '"level" may be imported in src/store/writer only',
+  ],
+  ['src/store/writer/a.ts', "import { Level } from 'level';", undefined],
+  ['src/store/writer/a.ts', "import { createHandle } from './handle.ts';", undefined],
+  ['src/store/a.ts', "import { x } from './writer/database.ts';", undefined],
+  [
+    'src/store/a.ts',
+    "import type { WritingHandle } from './writer/handle.ts';",
+    'src/store/writer/handle.ts may be imported in src/store/writer only',
+  ],
   ['src/cli/a.ts', "import { x } from '../store/x.ts';", undefined],
   ['src/gateway.ts', "import { x } from './store/x.ts';", undefined],
   [

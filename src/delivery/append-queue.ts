@@ -1,4 +1,3 @@
-import type { GatewayError } from '../shared/errors.ts';
 import { type Entry, tellUnsafe } from './entry.ts';
 import type { AppendDone, LaneLog } from './ports.ts';
 
@@ -36,7 +35,7 @@ export class AppendQueue implements AppendDone {
   }
 
   /** For the log. What failed stays among the entries: it has its place in the order and is not safe. */
-  failed(error: GatewayError): void {
+  failed(error: unknown): void {
     const entry = this.#entries[this.#failed];
     this.#failed += 1;
     if (entry !== undefined) tellUnsafe(entry, error);

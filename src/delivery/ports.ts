@@ -1,4 +1,3 @@
-import type { GatewayError } from '../shared/errors.ts';
 import type { LaneMessage } from '../shared/message.ts';
 
 /** What the broker said about one published message. */
@@ -131,7 +130,7 @@ export interface AppendDone {
   /** The record is on disk, at that offset. */
   appended(offset: number): void;
   /** STORE_CLOSED: the store was closed before. */
-  failed(error: GatewayError): void;
+  failed(error: unknown): void;
 }
 
 /**

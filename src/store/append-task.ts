@@ -1,11 +1,10 @@
 import type { AppendDone } from '../delivery/ports.ts';
-import type { GatewayError } from '../shared/errors.ts';
 import type { LaneMessage } from '../shared/message.ts';
-import type { Batch, WriteTask } from './batch-writer.ts';
 import { recordKey } from './keys.ts';
 import type { Identity } from './lane-reader.ts';
 import { encodeRecord } from './record.ts';
 import type { RecordTexts } from './record-texts.ts';
+import type { Batch, WriteTask } from './writer/write-task.ts';
 
 /** Bytes of a record beside its payload, topic name and client id, roughly. */
 const OVERHEAD_BYTES = 64;
@@ -83,7 +82,7 @@ export class AppendTask implements WriteTask {
     this.#done.appended(this.#offset);
   }
 
-  abandoned(error: GatewayError): void {
+  abandoned(error: unknown): void {
     this.#done.failed(error);
   }
 }

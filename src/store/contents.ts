@@ -1,4 +1,3 @@
-import type { Db } from './batch-writer.ts';
 import {
   decodeU48,
   EPOCH_KEY,
@@ -19,6 +18,7 @@ import type { Identity } from './lane-reader.ts';
 import { decodeParked } from './parked.ts';
 import { decodeRecord, isReleased } from './record.ts';
 import { unseal } from './sealed.ts';
+import type { DatabaseView } from './writer/database.ts';
 
 /** Where the records of one lane lie, as far as they can be read. */
 export interface Positions {
@@ -45,7 +45,7 @@ export interface Contents {
 /** Records looked at from behind in search of a readable one, at once. */
 const LOOK_BACK_COUNT = 200;
 
-export async function readPositions(db: Db, number: number): Promise<Positions> {
+export async function readPositions(db: DatabaseView, number: number): Promise<Positions> {
   const key = markKey(number);
   const mark = await readSealed(db, key);
   const range = { gte: recordKey(number, 0), lt: recordsEnd(number) };
@@ -81,13 +81,13 @@ export async function readPositions(db: Db, number: number): Promise<Positions> 
  * A sealed value; undefined when it is damaged or there is none. Not by `get`: after a repair that may find an
  * older value in a table with a higher number, while an iterator goes by the age of the entries.
  */
-export async function readSealed(db: Db, key: Buffer): Promise<Buffer | undefined> {
+export async function readSealed(db: DatabaseView, key: Buffer): Promise<Buffer | undefined> {
   const [value] = await db.values({ gte: key, lte: key, limit: 1 }).all();
   return unseal(key, value);
 }
 
 /** @throws when the database cannot be read. */
-export async function readContents(db: Db): Promise<Contents> {
+export async function readContents(db: DatabaseView): Promise<Contents> {
   const laneNumbers = new Map<string, number>();
   for await (const [key, value] of db.iterator(LANE_NAME_RANGE)) {
     const number = unseal(key, value);
@@ -113,7 +113,7 @@ export async function readContents(db: Db): Promise<Contents> {
 }
 
 /** Of the last parked message that can be read: a damaged key may say anything. */
-async function highestParkedEpoch(db: Db, number: number): Promise<number> {
+async function highestParkedEpoch(db: DatabaseView, number: number): Promise<number> {
   const backwards = db.iterator({ ...parkedRange(number), reverse: true });
   try {
     for (;;) {

@@ -7,7 +7,6 @@ import type {
 } from '../delivery/ports.ts';
 import { errorText } from '../shared/errors.ts';
 import type { LaneMessage } from '../shared/message.ts';
-import type { Batch, BatchWriter, Db } from './batch-writer.ts';
 import type { StoreFinding } from './finding.ts';
 import {
   identityOf,
@@ -26,10 +25,14 @@ import {
   joinNotes,
   noteOf,
 } from './parked.ts';
+import { ParkingChanges } from './parking-changes.ts';
 import { countKeys, countParked } from './witness-check.ts';
+import type { BatchWriter } from './writer/batch-writer.ts';
+import type { DatabaseView } from './writer/database.ts';
+import type { Batch } from './writer/write-task.ts';
 
 export interface LaneParkingParts {
-  readonly db: Db;
+  readonly db: DatabaseView;
   readonly writer: BatchWriter;
   readonly name: string;
   readonly number: number;
@@ -54,6 +57,7 @@ const SEARCH_COUNT = 500;
 /** What is parked in one lane. All changes go through the writer, so they are durable in order. */
 export class LaneParking {
   readonly #parts: LaneParkingParts;
+  readonly #changes = new ParkingChanges();
   #released = 0;
   #isCounted = false;
   /** Parked messages that are on disk. */
@@ -78,19 +82,26 @@ export class LaneParking {
     return missing;
   }
 
-  park(message: LaneMessage, note: ParkNote): Promise<boolean> {
+  async park(message: LaneMessage, note: ParkNote): Promise<boolean> {
     const key = parkedKey(this.#parts.number, message.epoch, message.seq);
     const bytes = message.payload.length + message.topic.length + note.detail.length + 200;
+    const mine = this.#changes.begin(key);
     let isNew = false;
-    const parked = this.#writeFreeing(bytes, (batch) => {
-      isNew ||= this.#get(key) === undefined; // a batch that failed may be there all the same
-      const joined = joinNotes(this.#noteBefore(key), note);
-      batch.put(key, encodeParked(key, message, joined)).del(releasedKey(key));
-    });
-    return parked.then(() => {
-      if (isNew) this.count += 1;
-      return isNew;
-    });
+    try {
+      await this.#writeFreeing(bytes, (batch) => {
+        const ahead = mine.ahead();
+        // A batch that failed may be there all the same.
+        isNew ||= ahead === undefined ? this.#get(key) === undefined : ahead === 'gone';
+        const before = ahead === 'gone' ? undefined : (ahead ?? this.#noteBefore(key));
+        const joined = joinNotes(before, note);
+        mine.becomes(joined);
+        batch.put(key, encodeParked(key, message, joined)).del(releasedKey(key));
+      });
+    } finally {
+      mine.end();
+    }
+    if (isNew) this.count += 1;
+    return isNew;
   }
 
   async parked(maxCount: number, reason?: ParkReason): Promise<ParkedMessage[]> {
@@ -120,7 +131,7 @@ export class LaneParking {
     const deletions = messages.map(async ({ epoch, seq }) => {
       const key = parkedKey(number, epoch, seq);
       if ((await db.get(key)) === undefined) return;
-      await this.#writeFreeing(key.length, (batch) => batch.del(key));
+      await this.#remove(key);
       count += 1;
     });
     await Promise.all(deletions);
@@ -128,9 +139,9 @@ export class LaneParking {
     return count;
   }
 
-  /** Forgets the notes of released messages that are settled. The oldest were released first. */
-  async tidy(lowWaterMark: number): Promise<void> {
-    if (this.#released === 0) return;
+  /** Keys of the notes of released messages that are settled. The oldest were released first. */
+  async settledNotes(lowWaterMark: number): Promise<readonly Buffer[]> {
+    if (this.#released === 0) return [];
     const { db, number } = this.#parts;
     const settled: Buffer[] = [];
     for await (const [key, value] of db.iterator(releasedRange(number))) {
@@ -138,9 +149,12 @@ export class LaneParking {
       if (offset >= lowWaterMark) break;
       settled.push(key);
     }
-    if (settled.length === 0) return;
-    await db.batch(settled.map((key) => ({ type: 'del', key })));
-    this.#released = Math.max(0, this.#released - settled.length);
+    return settled;
+  }
+
+  /** So many of them are off the disk. */
+  notesForgotten(count: number): void {
+    this.#released = Math.max(0, this.#released - count);
   }
 
   /**
@@ -201,7 +215,10 @@ export class LaneParking {
   /** Out of the way, and the files as they were are kept. */
   async #putAside(key: Buffer, value: Buffer): Promise<void> {
     await this.#parts.beforeLoss();
-    await this.#write(value.length, (batch) => batch.del(key).put(unreadableKey(key), value));
+    const addTo = (batch: Batch): void => {
+      batch.del(key).put(unreadableKey(key), value);
+    };
+    await this.#parts.writer.written({ bytes: value.length, addTo });
   }
 
   async #lower(count: number): Promise<void> {
@@ -223,18 +240,21 @@ export class LaneParking {
     }
   }
 
-  #write(bytes: number, addTo: (batch: Batch) => void): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#parts.writer.write({ bytes, addTo, written: resolve, abandoned: reject });
-    });
+  async #remove(key: Buffer): Promise<void> {
+    const mine = this.#changes.begin(key);
+    try {
+      await this.#writeFreeing(key.length, (batch) => {
+        mine.becomes('gone');
+        batch.del(key);
+      });
+    } finally {
+      mine.end();
+    }
   }
 
   /** A parked message lets its record and all behind it go; one that is discarded goes. */
   #writeFreeing(bytes: number, addTo: (batch: Batch) => void): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const ends = { written: resolve, abandoned: reject };
-      this.#parts.writer.write({ bytes, freesRoom: true, addTo, ...ends });
-    });
+    return this.#parts.writer.written({ bytes, freesRoom: true, addTo });
   }
 }
 

@@ -1,9 +1,10 @@
 import type { LogChunk, LostRecords, StoredMessage } from '../delivery/ports.ts';
 import { errorText } from '../shared/errors.ts';
-import type { BatchWriter, Db } from './batch-writer.ts';
 import { offsetOf, recordKey, recordsEnd } from './keys.ts';
 import { OffsetRanges } from './offset-ranges.ts';
 import { decodeRecord, isReleased } from './record.ts';
+import type { BatchWriter } from './writer/batch-writer.ts';
+import type { DatabaseView } from './writer/database.ts';
 
 /** An iterator keeps the tables of its beginning on disk and mapped into memory, deleted or not: renewed after two. */
 const RENEW_ITERATOR_AFTER_BYTES = 4 * 1024 * 1024;
@@ -23,7 +24,7 @@ interface Stretch {
 }
 
 export interface LaneReaderParts {
-  readonly db: Db;
+  readonly db: DatabaseView;
   readonly number: number;
   /** Says whether the database is what it should be, or is being opened again. */
   readonly writer: Pick<BatchWriter, 'isTrusted' | 'reopensTotal'>;
@@ -233,7 +234,7 @@ function hasGap(from: number, found: readonly StoredMessage[], to: number): bool
   return found.length < to - from;
 }
 
-function iterate(db: Db, lane: number, offset: number) {
+function iterate(db: DatabaseView, lane: number, offset: number) {
   return db.iterator<Buffer, Buffer>({
     gte: recordKey(lane, offset),
     lt: recordsEnd(lane),

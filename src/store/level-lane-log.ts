@@ -1,4 +1,3 @@
-import { ClassicLevel } from 'classic-level';
 import type {
   AppendDone,
   Identified,
@@ -11,7 +10,6 @@ import type {
 } from '../delivery/ports.ts';
 import type { LaneMessage } from '../shared/message.ts';
 import { type AppendParts, AppendTask, type LogEnd } from './append-task.ts';
-import type { Batch, BatchWriter, Db } from './batch-writer.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import type { LaneWitness } from './checkpoint-file.ts';
 import { readPositions } from './contents.ts';
@@ -19,11 +17,15 @@ import type { StoreFinding } from './finding.ts';
 import { encodeU48, markKey, recordKey, recordsEnd } from './keys.ts';
 import { LaneParking } from './lane-parking.ts';
 import { LaneReader } from './lane-reader.ts';
+import { isCorruption } from './open-faults.ts';
 import { RecordTexts } from './record-texts.ts';
 import { seal } from './sealed.ts';
+import type { BatchWriter } from './writer/batch-writer.ts';
+import { approximateBytes, type DatabaseView } from './writer/database.ts';
+import type { Batch } from './writer/write-task.ts';
 
 export interface LaneLogParts {
-  readonly db: Db;
+  readonly db: DatabaseView;
   readonly writer: BatchWriter;
   readonly name: string;
   readonly number: number;
@@ -39,6 +41,10 @@ export interface LaneLogParts {
 
 /** Deleting the settled front in ranges of this size costs little and keeps the disk from growing. */
 const CLEAR_EVERY = 5_000;
+/** After a deletion that met damage. */
+const CLEAR_AGAIN_AFTER_MS = 60_000;
+/** Key of the note of a released message with what LevelDB adds, roughly. */
+const NOTE_BYTES = 32;
 /**
  * Compacting rewrites files: not for a handful of settled records. While a backlog drains, for each 8 MiB that was read
  * of it: until then those tables are mapped into memory.
@@ -58,6 +64,7 @@ export class LevelLaneLog implements LaneLog {
   readonly #appendParts: AppendParts;
   #persistedMark = 0;
   #cleared = 0;
+  #clearAgainAtMs = 0;
   #clearedSinceCompaction = 0;
   #readAtCompaction = 0;
   #isLoaded = false;
@@ -177,7 +184,9 @@ export class LevelLaneLog implements LaneLog {
   }
 
   read(offset: number, maxCount: number): Promise<LogChunk> {
-    return this.#reader.read(offset, this.endOffset, maxCount);
+    // Below the mark all is settled, and may be deleted: that is no loss.
+    const from = Math.max(offset, this.lowWaterMark);
+    return this.#reader.read(from, this.endOffset, maxCount);
   }
 
   endRead(): Promise<void> {
@@ -203,21 +212,47 @@ export class LevelLaneLog implements LaneLog {
     this.#persistedMark = this.lowWaterMark;
   }
 
-  /** Writes the low-water mark if it moved, and deletes what is settled. The mark goes first. */
+  /**
+   * Writes the low-water mark if it moved, and deletes what is settled. The mark is durable first.
+   * @throws when a read or a write of it fails; a later call tries again.
+   */
   async tidy(everything: boolean): Promise<void> {
-    const { db, number } = this.#parts;
     const mark = this.lowWaterMark;
-    if (mark > this.#persistedMark) {
-      await db.put(markKey(number), seal(markKey(number), encodeU48(mark)));
-      this.#persistedMark = mark;
-    }
+    const notes = await this.#parking.settledNotes(mark);
+    if (mark > this.#persistedMark || notes.length > 0) await this.#writeMark(notes);
     this.#reader.forgetBelow(mark);
-    await this.#parking.tidy(mark);
-    const settled = mark - this.#cleared;
-    if (settled === 0 || (!everything && settled < CLEAR_EVERY)) return;
-    await db.clear({ gte: recordKey(number, this.#cleared), lt: recordKey(number, mark) });
-    this.#clearedSinceCompaction += settled;
-    this.#cleared = mark;
+    if (performance.now() < this.#clearAgainAtMs) return;
+    if (everything || mark - this.#cleared >= CLEAR_EVERY) await this.#clearTo(mark);
+  }
+
+  /** With the keys of notes that go. The mark itself is added to each batch in passing. */
+  async #writeMark(notes: readonly Buffer[]): Promise<void> {
+    await this.#parts.writer.written({
+      bytes: notes.length * NOTE_BYTES,
+      freesRoom: true,
+      isWitnessed: true,
+      isOptional: true,
+      addTo: (batch) => {
+        for (const key of notes) batch.del(key);
+      },
+    });
+    this.#parking.notesForgotten(notes.length);
+  }
+
+  async #clearTo(mark: number): Promise<void> {
+    const { writer, number } = this.#parts;
+    try {
+      while (this.#cleared < mark) {
+        const to = Math.min(mark, this.#cleared + CLEAR_EVERY);
+        await writer.clear({ gte: recordKey(number, this.#cleared), lt: recordKey(number, to) });
+        this.#clearedSinceCompaction += to - this.#cleared;
+        this.#cleared = to;
+      }
+    } catch (error) {
+      // A table that cannot be read fails each time, and each time the database is opened again: not every second.
+      if (isCorruption(error)) this.#clearAgainAtMs = performance.now() + CLEAR_AGAIN_AFTER_MS;
+      throw error;
+    }
   }
 
   /**
@@ -230,16 +265,15 @@ export class LevelLaneLog implements LaneLog {
     if (this.#reader.bytesRead - this.#readAtCompaction < readBytes) return;
     this.#clearedSinceCompaction = 0;
     this.#readAtCompaction = this.#reader.bytesRead;
-    const { db, number } = this.#parts;
-    // The declaration of `level` leaves out what browsers do not have.
-    if (!(db instanceof ClassicLevel)) return;
-    const end = when === 'draining' ? recordKey(number, this.#cleared) : recordsEnd(number);
-    await db.compactRange(recordKey(number, 0), end);
+    const { writer, number } = this.#parts;
+    const lt = when === 'draining' ? recordKey(number, this.#cleared) : recordsEnd(number);
+    await writer.compact({ gte: recordKey(number, 0), lt });
   }
 
   async #estimateBytes(): Promise<number> {
     const { db, number } = this.#parts;
-    if (this.lowWaterMark === this.endOffset || !(db instanceof ClassicLevel)) return 0;
-    return db.approximateSize(recordKey(number, this.lowWaterMark), recordsEnd(number));
+    if (this.lowWaterMark === this.endOffset) return 0;
+    const gte = recordKey(number, this.lowWaterMark);
+    return approximateBytes(db, { gte, lt: recordsEnd(number) });
   }
 }

@@ -1,26 +1,24 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setInterval } from 'node:timers/promises';
 import type { StoreConfig } from '../config/types.ts';
 import type { MessageStore, PreviousRun, RunNote } from '../delivery/ports.ts';
 import { GatewayError } from '../shared/errors.ts';
-import { type Batch, BatchWriter, type Db } from './batch-writer.ts';
 import { Checkpoint } from './checkpoint.ts';
 import type { Witness } from './checkpoint-file.ts';
-import { encodeRunEnds } from './clean-end.ts';
 import type { Contents } from './contents.ts';
-import { createDatabase } from './database.ts';
 import { DiskRoom, folderBytes } from './disk.ts';
 import type { StoreFinding } from './finding.ts';
-import { CLEAN_END_KEY, laneNameKey } from './keys.ts';
+import { LaneNumbers } from './lane-numbers.ts';
 import { LevelLaneLog } from './level-lane-log.ts';
 import { Mending } from './mending.ts';
 import { isCorruption, unusableError } from './open-faults.ts';
 import { LevelPacketIds } from './packet-ids.ts';
-import { addRunNote } from './run-notes.ts';
-import { addSerial, beginRun, checkFormat, encodeLaneNumber, writeHead } from './run-start.ts';
-import { seal } from './sealed.ts';
+import { RunHistory } from './run-history.ts';
+import { addHead, addSerial, checkFormat, type Head, planRun } from './run-start.ts';
+import { Tidying } from './tidying.ts';
 import { countParked } from './witness-check.ts';
+import { BatchWriter } from './writer/batch-writer.ts';
+import type { Database } from './writer/database.ts';
 
 /** What the store tells of itself. */
 export interface StoreEvents {
@@ -46,10 +44,6 @@ export interface LaneOptions {
   readonly freesRoom?: boolean;
 }
 
-/** How late the low-water mark may reach the disk; a crash repeats at most what was settled since. */
-const TIDY_EVERY_MS = 1_000;
-/** Of the note of a run, roughly. */
-const RUN_NOTE_BYTES = 400;
 /** From this part of `store.maxBytes` on, what is settled is given back at once. */
 const NEARLY_FULL = 0.8;
 
@@ -57,30 +51,25 @@ const NEARLY_FULL = 0.8;
 export class LevelStore implements MessageStore {
   readonly #config: Pick<StoreConfig, 'path' | 'maxBytes' | 'reserveBytes' | 'ballastBytes'>;
   readonly #events: StoreEvents;
-  readonly #db: Db;
+  readonly #db: Database;
   readonly #room: DiskRoom;
   readonly #writer: BatchWriter;
   readonly #lanes = new Map<string, LevelLaneLog>();
   readonly #checkpoint: Checkpoint;
   readonly #mending: Mending;
   #witness: Witness | undefined;
-  #laneNumbers = new Map<string, number>();
-  #maxLaneNumber = 0;
+  readonly #numbers: LaneNumbers;
   /** Of the last batch on disk that has one. */
   #serial = 0;
   /** The same, counting the batch that is being written. */
   #nextSerial = 0;
-  readonly #stopping = new AbortController();
-  #tidying: Promise<void> | undefined;
+  readonly #tidying: Tidying;
   #isOpen = false;
   #sizeBytes = 0;
   #writtenAtMeasure = 0;
   /** QoS 2 packet identifiers of the MQTT sessions. */
   readonly packetIds: LevelPacketIds;
-  epoch = 0;
-  run = '';
-  #runs = new Map<number, RunNote>();
-  previousRuns: readonly PreviousRun[] = [];
+  readonly #runs: RunHistory;
 
   constructor(
     config: Pick<StoreConfig, 'path' | 'maxBytes' | 'reserveBytes' | 'ballastBytes'>,
@@ -88,8 +77,9 @@ export class LevelStore implements MessageStore {
   ) {
     this.#config = config;
     this.#events = events;
-    this.#db = createDatabase(join(config.path, 'db'));
     this.#room = new DiskRoom(config.path, config.reserveBytes, config.ballastBytes);
+    this.#writer = this.#createWriter(join(config.path, 'db'));
+    this.#db = this.#writer.database;
     this.#mending = new Mending({
       db: this.#db,
       room: this.#room,
@@ -100,8 +90,22 @@ export class LevelStore implements MessageStore {
       witness: () => this.#testify(),
       onFailed: (detail) => events.onFinding({ kind: 'checkpoint-failed', detail }),
     });
-    this.#writer = new BatchWriter(this.#db, this.#room, {
+    this.#tidying = new Tidying({
+      writer: this.#writer,
+      lanes: this.#lanes,
+      mending: this.#mending,
+      isNearlyFull: () => this.#estimatedBytes() > config.maxBytes * NEARLY_FULL,
+      alsoDo: () => this.#lookAfter(),
+    });
+    this.#numbers = new LaneNumbers(this.#writer);
+    this.#runs = new RunHistory(this.#writer);
+    this.packetIds = new LevelPacketIds(this.#db, this.#writer);
+  }
+
+  #createWriter(location: string): BatchWriter {
+    return new BatchWriter(location, this.#room, {
       reopen: () => this.#reopen(),
+      addHead: (batch) => addHead(batch, this.#head()),
       batchWritten: () => {
         this.#serial = this.#nextSerial;
         this.#checkpoint.touch();
@@ -111,10 +115,12 @@ export class LevelStore implements MessageStore {
         this.#nextSerial = this.#serial + (isWitnessed ? 0 : 1);
         if (!isWitnessed) addSerial(batch, this.#nextSerial);
       },
-      onTrouble: (error) => events.onTrouble(error),
-      onRecovered: () => events.onRecovered(),
+      onTrouble: (error) => {
+        if (isCorruption(error)) this.#mending.request(error);
+        this.#events.onTrouble(error);
+      },
+      onRecovered: () => this.#events.onRecovered(),
     });
-    this.packetIds = new LevelPacketIds(this.#db, this.#writer);
   }
 
   /** The part of `store.maxBytes` that is used; above 1 nothing more should go in. */
@@ -145,7 +151,7 @@ export class LevelStore implements MessageStore {
     this.#isOpen = true;
     await this.#measure();
     await this.#room.keepBallast();
-    this.#tidying = this.#tidyForever();
+    this.#tidying.start();
     await this.#checkpoint.flush();
   }
 
@@ -153,7 +159,8 @@ export class LevelStore implements MessageStore {
   async lane(name: string, { freesRoom = false }: LaneOptions = {}): Promise<LevelLaneLog> {
     const known = this.#lanes.get(name);
     if (known !== undefined) return known;
-    const number = this.#laneNumbers.get(name) ?? (await this.#nameLane(name));
+    await this.nameLanes([name]);
+    const number = this.#numbers.durable.get(name) ?? 0;
     const log = new LevelLaneLog({
       db: this.#db,
       writer: this.#writer,
@@ -171,43 +178,48 @@ export class LevelStore implements MessageStore {
     return log;
   }
 
+  /**
+   * Prepares lanes that are new, with one write for all; `lane` does it for one.
+   * @throws {GatewayError} STORE_CLOSED, or why the disk failed: then none of them is prepared.
+   */
+  nameLanes(names: readonly string[]): Promise<void> {
+    return this.#numbers.name(names);
+  }
+
   /** Names of all lanes that ever wrote here. */
   laneNames(): readonly string[] {
-    return [...this.#laneNumbers.keys()];
+    return [...this.#numbers.durable.keys()];
   }
 
   /** How many messages the lane has parked. Reads their keys. */
   async parkedCount(lane: string): Promise<number> {
-    const number = this.#laneNumbers.get(lane);
+    const number = this.#numbers.durable.get(lane);
     if (number === undefined) return 0;
     return countParked(this.#db, number);
   }
 
+  get epoch(): number {
+    return this.#runs.epoch;
+  }
+
+  get run(): string {
+    return this.#runs.run;
+  }
+
   get runs(): ReadonlyMap<number, RunNote> {
-    return this.#runs;
+    return this.#runs.notes;
+  }
+
+  get previousRuns(): readonly PreviousRun[] {
+    return this.#runs.previous;
   }
 
   noteRun(change: Pick<RunNote, 'clock' | 'machine'>): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const note = { ...this.#runs.get(this.epoch), ...change, epoch: this.epoch };
-      const written = (): void => {
-        this.#runs.set(this.epoch, note);
-        resolve();
-      };
-      const addTo = (batch: Batch): void => addRunNote(batch, note);
-      this.#writer.write({ bytes: RUN_NOTE_BYTES, addTo, written, abandoned: reject });
-    });
+    return this.#runs.note(change);
   }
 
   previousRunsTold(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const written = (): void => {
-        this.previousRuns = [];
-        resolve();
-      };
-      const addTo = (batch: Batch): Batch => batch.del(CLEAN_END_KEY);
-      this.#writer.write({ bytes: CLEAN_END_KEY.length, addTo, written, abandoned: reject });
-    });
+    return this.#runs.told();
   }
 
   stats(): StoreStats {
@@ -226,35 +238,29 @@ export class LevelStore implements MessageStore {
   async close(lastSeqs?: ReadonlyMap<string, number>): Promise<void> {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    this.#stopping.abort();
+    await this.#tidying.stop();
+    for (const lane of this.#lanes.values()) await lane.endRead();
+    if (this.#writer.writable) await this.#writeEnd(lastSeqs).catch(() => undefined);
     await this.#writer.close();
-    await this.#tidying;
-    for (const lane of this.#lanes.values()) {
-      await lane.endRead();
-      if (this.#writer.writable) await lane.tidy(true).catch(() => undefined);
-    }
-    if (lastSeqs !== undefined && this.#writer.writable) {
-      const { epoch, run } = this;
-      const ends = encodeRunEnds([...this.previousRuns, { epoch, run, lastSeqs }]);
-      const value = seal(CLEAN_END_KEY, ends);
-      await this.#db.put(CLEAN_END_KEY, value, { sync: true }).catch(() => undefined);
-    }
     await this.#db.close();
     await this.#mending.closed();
     await this.#checkpoint.close();
     await rm(join(this.#config.path, 'owner'), { force: true });
   }
 
+  /** @throws when the disk fails: the next start finds what would have been tidied, and no clean end. */
+  async #writeEnd(lastSeqs: ReadonlyMap<string, number> | undefined): Promise<void> {
+    await Promise.all([...this.#lanes.values()].map((lane) => lane.tidy(true)));
+    if (lastSeqs !== undefined) await this.#runs.end(lastSeqs);
+  }
+
   async #beginRun(contents: Contents): Promise<void> {
     await checkFormat(this.#db, this.#config.path);
-    const run = await beginRun(this.#db, contents, this.#witness);
-    this.epoch = run.epoch;
-    this.run = run.run;
-    this.#runs = run.runs;
+    const run = await planRun(this.#db, contents, this.#witness);
+    this.#runs.begin(run);
     this.#serial = run.serial;
-    this.previousRuns = run.previousRuns;
-    this.#laneNumbers = run.laneNumbers;
-    this.#maxLaneNumber = run.maxLaneNumber;
+    this.#numbers.found(run.laneNumbers, run.maxLaneNumber);
+    await this.#writer.begin();
     await writeFile(join(this.#config.path, 'owner'), String(process.pid)).catch(() => undefined);
     if (contents.epoch === 0 || this.#witness !== undefined) return;
     const detail = 'there is no checkpoint: if the end of a log is missing, it is not known';
@@ -285,9 +291,11 @@ export class LevelStore implements MessageStore {
     const lanes = [...this.#lanes.values()].map((lane) => lane.durable());
     await this.#mending.again({ epoch: this.epoch, serial: this.#serial, lanes });
     for (const lane of this.#lanes.values()) await lane.load();
-    const { epoch, previousRuns } = this;
-    const [serial, laneNumbers, runs] = [this.#serial, this.#laneNumbers, this.#runs];
-    await writeHead(this.#db, { epoch, serial, previousRuns, laneNumbers, runs });
+  }
+
+  #head(): Head {
+    const { epoch, previous: previousRuns, notes: runs } = this.#runs;
+    return { epoch, serial: this.#serial, previousRuns, laneNumbers: this.#numbers.durable, runs };
   }
 
   /** True when reading can be tried again later: the database is being opened again, mended if need be. */
@@ -298,52 +306,19 @@ export class LevelStore implements MessageStore {
     return true;
   }
 
+  async #lookAfter(): Promise<void> {
+    await this.#mending.atWork();
+    await this.#room.keepBallast();
+    await this.#measure();
+  }
+
   async #measure(): Promise<void> {
     this.#writtenAtMeasure = this.#writer.bytesTotal;
     this.#sizeBytes = await folderBytes(this.#db.location);
   }
 
   #estimatedBytes(): number {
-    return this.#sizeBytes + this.#writer.bytesTotal - this.#writtenAtMeasure;
-  }
-
-  async #nameLane(name: string): Promise<number> {
-    const number = this.#maxLaneNumber + 1;
-    const value = encodeLaneNumber(name, number);
-    await this.#db.batch().put(laneNameKey(name), value).write({ sync: true });
-    this.#maxLaneNumber = number;
-    this.#laneNumbers.set(name, number);
-    return number;
-  }
-
-  async #tidyForever(): Promise<void> {
-    const ticks = setInterval(TIDY_EVERY_MS, undefined, { signal: this.#stopping.signal });
-    try {
-      for await (const _ of ticks) await this.#tidy();
-    } catch {
-      // Aborted by close().
-    }
-  }
-
-  async #tidy(): Promise<void> {
-    if (!this.#writer.isTrusted) return;
-    try {
-      const { lacksReserve } = this.#writer;
-      const isNearlyFull =
-        lacksReserve || this.#estimatedBytes() > this.#config.maxBytes * NEARLY_FULL;
-      for (const lane of this.#lanes.values()) {
-        const isPressing = isNearlyFull || lane.lowWaterMark === lane.endOffset;
-        await lane.tidy(isPressing);
-        if (lacksReserve) await lane.giveSpaceBack('urgent');
-        else await lane.giveSpaceBack(isPressing ? 'drained' : 'draining');
-      }
-      await this.#mending.atWork();
-      await this.#room.keepBallast();
-      await this.#measure();
-    } catch (error) {
-      // What one mending has not mended stays: reading goes around it, and nothing else must suffer.
-      if (isCorruption(error) && !this.#mending.request(error)) return;
-      this.#writer.distrust(error);
-    }
+    const writtenBytes = this.#writer.bytesTotal - this.#writtenAtMeasure;
+    return this.#sizeBytes + writtenBytes + this.#writer.queuedBytes;
   }
 }

@@ -1,4 +1,3 @@
-import type { Db } from './batch-writer.ts';
 import type { Witness } from './checkpoint-file.ts';
 import type { DiskRoom } from './disk.ts';
 import type { StoreFinding } from './finding.ts';
@@ -6,9 +5,10 @@ import { type Opened, openDatabase } from './open.ts';
 import { isCorruption } from './open-faults.ts';
 import { OpeningMarker } from './opening-marker.ts';
 import { Safekeeping } from './safekeeping.ts';
+import type { Database } from './writer/database.ts';
 
 export interface MendingParts {
-  readonly db: Db;
+  readonly db: Database;
   readonly room: DiskRoom;
   /** Folder of the store. */
   readonly path: string;

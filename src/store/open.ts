@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Db } from './batch-writer.ts';
 import type { Witness } from './checkpoint-file.ts';
 import { type Contents, readContents } from './contents.ts';
 import { removeDeadlyTables } from './deadly-tables.ts';
@@ -18,9 +17,10 @@ import type { OpeningMarker } from './opening-marker.ts';
 import type { Safekeeping } from './safekeeping.ts';
 import { tryElsewhere } from './trial.ts';
 import { agrees, isComplete } from './witness-check.ts';
+import type { Database } from './writer/database.ts';
 
 export interface OpeningParts {
-  readonly db: Db;
+  readonly db: Database;
   readonly room: DiskRoom;
   /** Folder of the store. */
   readonly path: string;

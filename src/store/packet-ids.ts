@@ -1,5 +1,7 @@
-import type { Batch, BatchWriter, Db } from './batch-writer.ts';
 import { decodePacketIdKey, PACKET_ID_RANGE, packetIdKey } from './keys.ts';
+import type { BatchWriter } from './writer/batch-writer.ts';
+import type { DatabaseView } from './writer/database.ts';
+import type { Batch } from './writer/write-task.ts';
 
 /** A QoS 2 packet identifier as it lies in the store. */
 export interface StoredPacketId {
@@ -18,12 +20,12 @@ const FINGERPRINT_BYTES = 4;
  * messages and become durable in the order of the calls; a failing disk delays them and never rejects them.
  */
 export class LevelPacketIds {
-  readonly #db: Db;
+  readonly #db: DatabaseView;
   readonly #writer: BatchWriter;
   /** Additions on their way: a removal must not get ahead of them into the reserve. */
   #adding = 0;
 
-  constructor(db: Db, writer: BatchWriter) {
+  constructor(db: DatabaseView, writer: BatchWriter) {
     this.#db = db;
     this.#writer = writer;
   }
@@ -60,8 +62,6 @@ export class LevelPacketIds {
   }
 
   #write(bytes: number, freesRoom: boolean, addTo: (batch: Batch) => void): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#writer.write({ bytes, freesRoom, addTo, written: resolve, abandoned: reject });
-    });
+    return this.#writer.written({ bytes, freesRoom, addTo });
   }
 }

@@ -1,13 +1,14 @@
 import type { RunNote } from '../delivery/ports.ts';
-import type { Batch, Db } from './batch-writer.ts';
 import { RUN_RANGE, runKey } from './keys.ts';
 import { seal, unseal } from './sealed.ts';
+import type { DatabaseView } from './writer/database.ts';
+import type { Batch } from './writer/write-task.ts';
 
 /** Notes of so many runs are kept: more than a backlog will ever span, and few enough to be read at each start. */
 const MOST_NOTES = 1_000;
 
 /** The notes of all runs that can be read, by epoch, oldest first. @throws when the database cannot be read. */
-export async function readRunNotes(db: Db): Promise<Map<number, RunNote>> {
+export async function readRunNotes(db: DatabaseView): Promise<Map<number, RunNote>> {
   const notes = new Map<number, RunNote>();
   for await (const [key, value] of db.iterator(RUN_RANGE)) {
     const note = unseal(key, value);

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { PreviousRun, RunNote } from '../delivery/ports.ts';
 import { GatewayError } from '../shared/errors.ts';
-import type { Batch, Db } from './batch-writer.ts';
 import type { Witness } from './checkpoint-file.ts';
 import { encodeRunEnds, untoldRuns } from './clean-end.ts';
 import { type Contents, readSealed } from './contents.ts';
@@ -15,6 +14,8 @@ import {
 } from './keys.ts';
 import { addRunNote, forgetOldRuns, readRunNotes } from './run-notes.ts';
 import { seal } from './sealed.ts';
+import type { DatabaseView } from './writer/database.ts';
+import type { Batch } from './writer/write-task.ts';
 
 /** 1: records of 0.1.0, without the run. They are read as they are; 0.1.0 would take ours for damaged. */
 const OLD_FORMAT_VERSION = 1;
@@ -36,7 +37,7 @@ export interface RunStart {
 }
 
 /** @throws {GatewayError} STORE_FORMAT_UNKNOWN. A damaged format is no format. */
-export async function checkFormat(db: Db, path: string): Promise<void> {
+export async function checkFormat(db: DatabaseView, path: string): Promise<void> {
   const format = (await readSealed(db, FORMAT_KEY))?.[0] ?? FORMAT_VERSION;
   if (format === FORMAT_VERSION || format === OLD_FORMAT_VERSION) return;
   throw new GatewayError(
@@ -45,9 +46,9 @@ export async function checkFormat(db: Db, path: string): Promise<void> {
   );
 }
 
-/** Begins an epoch above any that this store remembers, draws its run, and writes again what only the checkpoint knew. */
-export async function beginRun(
-  db: Db,
+/** An epoch above any that this store remembers, with a new run, and what only the checkpoint knew. */
+export async function planRun(
+  db: DatabaseView,
   contents: Contents,
   witness: Witness | undefined,
 ): Promise<RunStart> {
@@ -61,7 +62,6 @@ export async function beginRun(
   const previousRuns = lastEpoch === 0 ? [] : untoldRuns(lastEpoch, ends, runs.get(lastEpoch)?.run);
   const run = randomBytes(RUN_BYTES).toString('hex');
   runs.set(epoch, { epoch, run });
-  await writeHead(db, { epoch, serial, previousRuns, laneNumbers, runs });
   return {
     epoch,
     run,
@@ -83,10 +83,10 @@ export interface Head {
   readonly runs: Map<number, RunNote>;
 }
 
-/** Durable when it resolves. It also shows that the database can be written. */
-export async function writeHead(db: Db, head: Head): Promise<void> {
+/** Puts in what the database says of the run that uses it. */
+export function addHead(batch: Batch, head: Head): void {
   const { epoch, serial, previousRuns, laneNumbers, runs } = head;
-  const batch = db.batch().put(FORMAT_KEY, FORMAT);
+  batch.put(FORMAT_KEY, FORMAT);
   batch.put(CLEAN_END_KEY, seal(CLEAN_END_KEY, encodeRunEnds(previousRuns)));
   for (const [name, number] of laneNumbers)
     batch.put(laneNameKey(name), encodeLaneNumber(name, number));
@@ -96,7 +96,7 @@ export async function writeHead(db: Db, head: Head): Promise<void> {
   const value = Buffer.allocUnsafe(4);
   value.writeUInt32BE(epoch, 0);
   addSerial(batch, serial);
-  await batch.put(EPOCH_KEY, seal(EPOCH_KEY, value)).write({ sync: true });
+  batch.put(EPOCH_KEY, seal(EPOCH_KEY, value));
 }
 
 /**

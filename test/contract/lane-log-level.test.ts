@@ -94,14 +94,14 @@ test('a damaged and a missing record are counted and skipped, all others are rea
 test('the last seqs of a run that ended cleanly are found by the next one, and only by that', async () => {
   const path = await tempDir();
   const first = await openStore(path);
-  expect(first.previousRuns).toEqual([]);
+  expect(first.previousRuns).toMatchObject([]);
   await first.close(new Map([[LANE, 17]]));
   const second = await openStore(path);
-  expect(second.previousRuns).toEqual([{ epoch: 1, lastSeqs: new Map([[LANE, 17]]) }]);
+  expect(second.previousRuns).toMatchObject([{ epoch: 1, lastSeqs: new Map([[LANE, 17]]) }]);
   await second.previousRunsTold();
   await second.close();
   const third = await openStore(path);
-  expect(third.previousRuns).toEqual([{ epoch: 2, lastSeqs: undefined }]);
+  expect(third.previousRuns).toMatchObject([{ epoch: 2, lastSeqs: undefined }]);
 });
 
 test('an end that a run did not come to tell is found by the one after, also when that one ends cleanly', async () => {
@@ -114,14 +114,14 @@ test('an end that a run did not come to tell is found by the one after, also whe
     { epoch: 1, lastSeqs: one },
     { epoch: 2, lastSeqs: undefined },
   ];
-  expect(third.previousRuns).toEqual(untold);
+  expect(third.previousRuns).toMatchObject(untold);
   await third.close(three);
   const fourth = await openStore(path);
-  expect(fourth.previousRuns).toEqual([...untold, { epoch: 3, lastSeqs: three }]);
+  expect(fourth.previousRuns).toMatchObject([...untold, { epoch: 3, lastSeqs: three }]);
   await fourth.previousRunsTold();
-  expect(fourth.previousRuns).toEqual([]);
+  expect(fourth.previousRuns).toMatchObject([]);
   await fourth.close(new Map());
-  expect((await openStore(path)).previousRuns).toEqual([{ epoch: 4, lastSeqs: new Map() }]);
+  expect((await openStore(path)).previousRuns).toMatchObject([{ epoch: 4, lastSeqs: new Map() }]);
 });
 
 test('a message that is parked twice is kept once', async () => {

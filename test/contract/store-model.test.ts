@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, expect, test, vi } from 'vitest';
 import type { LaneLog, ParkNote } from '../../src/delivery/ports.ts';
-import type { Db } from '../../src/store/batch-writer.ts';
 import { LevelStore } from '../../src/store/level-store.ts';
+import type { WritingHandle } from '../../src/store/writer/handle.ts';
 import { append } from '../helpers/append.ts';
 import { copyAsKilled } from '../helpers/copy-as-killed.ts';
 import { eventually } from '../helpers/eventually.ts';
@@ -24,11 +24,12 @@ const NOTE: ParkNote = {
 const disk = vi.hoisted(() => ({ failures: 0 }));
 
 /** The real database, whose next batches fail as often as the test says. */
-vi.mock('../../src/store/database.ts', async (importOriginal) => {
-  const original = await importOriginal<typeof import('../../src/store/database.ts')>();
+vi.mock('../../src/store/writer/handle.ts', async (importOriginal) => {
+  const original = await importOriginal<typeof import('../../src/store/writer/handle.ts')>();
   return {
-    createDatabase: (location: string): Db => {
-      const db = original.createDatabase(location);
+    ...original,
+    createHandle: (location: string): WritingHandle => {
+      const db = original.createHandle(location);
       const makeBatch = db.batch.bind(db);
       const failing = (...args: Parameters<typeof makeBatch>): ReturnType<typeof makeBatch> => {
         const batch = makeBatch(...args);

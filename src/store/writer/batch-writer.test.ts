@@ -1,9 +1,8 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { eventually } from '../../test/helpers/eventually.ts';
-import { tempDir } from '../../test/helpers/temp-dir.ts';
+import { eventually } from '../../../test/helpers/eventually.ts';
+import { tempDir } from '../../../test/helpers/temp-dir.ts';
+import { DiskRoom } from '../disk.ts';
 import { BatchWriter } from './batch-writer.ts';
-import { createDatabase } from './database.ts';
-import { DiskRoom } from './disk.ts';
 
 const PATIENCE = { withinMs: 5_000 };
 
@@ -17,20 +16,20 @@ class SwitchedRoom extends DiskRoom {
 }
 
 async function writerOn(room: SwitchedRoom) {
-  const db = createDatabase(await tempDir());
-  await db.open();
   const told: string[] = [];
   const batches: boolean[] = [];
-  const writer = new BatchWriter(db, room, {
-    reopen: async () => undefined,
+  const writer = new BatchWriter(await tempDir(), room, {
+    reopen: () => writer.database.open(),
+    addHead: () => undefined,
     batchWritten: () => undefined,
     addInPassing: (_, isWitnessed) => void batches.push(isWitnessed),
     onTrouble: () => told.push('trouble'),
     onRecovered: () => told.push('recovered'),
   });
+  await writer.database.open();
   onTestFinished(async () => {
     await writer.close();
-    await db.close();
+    await writer.database.close();
   });
   const written: string[] = [];
   const write = (name: string, freesRoom: boolean, isWitnessed = false): void =>
