@@ -152,7 +152,7 @@ export interface LaneLog {
    */
   append(message: LaneMessage, done: AppendDone): void;
   /**
-   * Reads from `offset` on, up to the limits. `nextOffset` is greater than `offset` unless that is the end;
+   * Reads from `offset` on, or from the low-water mark if that is higher, up to the limits. `nextOffset` is greater than `offset` unless that is the end;
    * damage makes records lost, it does not make a read fail.
    */
   read(offset: number, maxCount: number): Promise<LogChunk>;

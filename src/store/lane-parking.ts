@@ -25,7 +25,7 @@ import {
   joinNotes,
   noteOf,
 } from './parked.ts';
-import { ParkingChanges } from './parking-changes.ts';
+import { ParkingArrivals } from './parking-arrivals.ts';
 import { countKeys, countParked } from './witness-check.ts';
 import type { BatchWriter } from './writer/batch-writer.ts';
 import type { DatabaseView } from './writer/database.ts';
@@ -57,7 +57,7 @@ const SEARCH_COUNT = 500;
 /** What is parked in one lane. All changes go through the writer, so they are durable in order. */
 export class LaneParking {
   readonly #parts: LaneParkingParts;
-  readonly #changes = new ParkingChanges();
+  readonly #arrivals = new ParkingArrivals();
   #released = 0;
   #isCounted = false;
   /** Parked messages that are on disk. */
@@ -85,15 +85,14 @@ export class LaneParking {
   async park(message: LaneMessage, note: ParkNote): Promise<boolean> {
     const key = parkedKey(this.#parts.number, message.epoch, message.seq);
     const bytes = message.payload.length + message.topic.length + note.detail.length + 200;
-    const mine = this.#changes.begin(key);
+    const mine = this.#arrivals.begin(key);
     let isNew = false;
     try {
       await this.#writeFreeing(bytes, (batch) => {
         const ahead = mine.ahead();
         // A batch that failed may be there all the same.
-        isNew ||= ahead === undefined ? this.#get(key) === undefined : ahead === 'gone';
-        const before = ahead === 'gone' ? undefined : (ahead ?? this.#noteBefore(key));
-        const joined = joinNotes(before, note);
+        isNew ||= ahead === undefined && this.#get(key) === undefined;
+        const joined = joinNotes(ahead ?? this.#noteBefore(key), note);
         mine.becomes(joined);
         batch.put(key, encodeParked(key, message, joined)).del(releasedKey(key));
       });
@@ -131,7 +130,7 @@ export class LaneParking {
     const deletions = messages.map(async ({ epoch, seq }) => {
       const key = parkedKey(number, epoch, seq);
       if ((await db.get(key)) === undefined) return;
-      await this.#remove(key);
+      await this.#writeFreeing(key.length, (batch) => void batch.del(key));
       count += 1;
     });
     await Promise.all(deletions);
@@ -237,18 +236,6 @@ export class LaneParking {
       return this.#parts.db.getSync(key);
     } catch {
       return undefined; // damaged: the message counts as parked for the first time
-    }
-  }
-
-  async #remove(key: Buffer): Promise<void> {
-    const mine = this.#changes.begin(key);
-    try {
-      await this.#writeFreeing(key.length, (batch) => {
-        mine.becomes('gone');
-        batch.del(key);
-      });
-    } finally {
-      mine.end();
     }
   }
 

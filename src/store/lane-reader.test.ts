@@ -16,7 +16,10 @@ function message(seq: number): LaneMessage {
 }
 
 /** A reader of a log with the records 0 and 2. `writer` is what the reader is told of the database. */
-async function readerOfHole(writer: { isTrusted: boolean; reopensTotal: number }) {
+async function readerOfHole(
+  writer: { isTrusted: boolean; reopensTotal: number },
+  lowWaterMark: () => number = () => 0,
+) {
   const db = new Level<Buffer, Buffer>(join(await tempDir('reader'), 'db'), {
     keyEncoding: 'buffer',
     valueEncoding: 'buffer',
@@ -31,6 +34,7 @@ async function readerOfHole(writer: { isTrusted: boolean; reopensTotal: number }
   const reader = new LaneReader({
     db,
     number: LANE,
+    lowWaterMark,
     writer,
     onFailure: () => true,
     beforeLoss: async () => {
@@ -66,4 +70,16 @@ test('a reopening during a read takes away what the read found missing', async (
   writer.reopensTotal = 1;
   await expect(reading).rejects.toThrow('opened again');
   expect(givenUp()).toBe(0);
+});
+
+test('what is settled and deleted is no loss, whether the read begins below the mark or the mark passes it', async () => {
+  const writer = { isTrusted: true, reopensTotal: 0 };
+  const below = await readerOfHole(writer, () => 2);
+  expect(await below.reader.read(0, 3, 10)).toMatchObject({ lost: [], nextOffset: 3 });
+  await below.reader.endRead();
+  let calls = 0;
+  const passed = await readerOfHole(writer, () => (calls++ === 0 ? 0 : 2)); // settled while it was read
+  expect(await passed.reader.read(0, 3, 10)).toMatchObject({ lost: [], nextOffset: 3 });
+  expect(passed.givenUp() + below.givenUp(), 'no files are kept for it').toBe(0);
+  await passed.reader.endRead();
 });

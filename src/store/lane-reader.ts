@@ -26,6 +26,8 @@ interface Stretch {
 export interface LaneReaderParts {
   readonly db: DatabaseView;
   readonly number: number;
+  /** All below it is settled and may be deleted at any moment, also while it is read. */
+  readonly lowWaterMark: () => number;
   /** Says whether the database is what it should be, or is being opened again. */
   readonly writer: Pick<BatchWriter, 'isTrusted' | 'reopensTotal'>;
   /** A read failed, as it does on a damaged table. True: the database is being opened again or mended, read again later. */
@@ -56,20 +58,21 @@ export class LaneReader {
   }
 
   /**
-   * Reads on from `offset`; a stretch that is lost is read to its end, so that its right neighbour is known.
+   * Reads on from `offset`, or from the low-water mark if that is higher; a stretch that is lost is read to its end, so that its right neighbour is known.
    * @throws {Error} while the database is being opened again: what is not there then may be there in the end.
    */
   async read(offset: number, endOffset: number, maxCount: number): Promise<LogChunk> {
-    const { reopensTotal } = this.#parts.writer;
+    const { writer, lowWaterMark } = this.#parts;
+    const { reopensTotal } = writer;
     this.#fault = 'missing';
-    let at = offset;
+    const from = Math.max(offset, lowWaterMark());
+    let at = from;
     let found: readonly StoredMessage[] = [];
     while (found.length === 0 && at < endOffset) {
       ({ found, to: at } = await this.#scan(at, endOffset, maxCount));
     }
-    if (hasGap(offset, found, at)) {
-      found = await this.#rescue(offset, found, at);
-      const { writer } = this.#parts;
+    if (hasGap(from, found, at)) {
+      found = await this.#rescue(from, found, at);
       if (!writer.isTrusted || writer.reopensTotal !== reopensTotal) {
         await this.endRead();
         throw new Error('the database is being opened again');
@@ -77,7 +80,7 @@ export class LaneReader {
     }
     const last = found.at(-1);
     const nextOffset = last === undefined || at >= endOffset ? at : last.offset + 1;
-    const lost = this.#lost(offset, found, nextOffset);
+    const lost = this.#lost(Math.max(from, lowWaterMark()), found, nextOffset);
     if (lost.length > 0) await this.#parts.beforeLoss();
     return {
       messages: found,
@@ -201,7 +204,7 @@ export class LaneReader {
       if (one.offset > expected) {
         lost.push(...this.#tell(expected, one.offset, found.slice(found.indexOf(one))));
       }
-      expected = one.offset + 1;
+      expected = Math.max(expected, one.offset + 1);
       const { epoch, seq } = one.message;
       if (!one.isReleased) this.#last = { epoch, seq, offset: one.offset };
     }

@@ -76,7 +76,11 @@ export class LevelLaneLog implements LaneLog {
     this.#parts = parts;
     const { number, freesRoom } = parts;
     this.#appendParts = { number, freesRoom, end: this.#end, texts: new RecordTexts() };
-    this.#reader = new LaneReader({ ...parts, onFailure: parts.onReadFailure });
+    this.#reader = new LaneReader({
+      ...parts,
+      lowWaterMark: () => this.lowWaterMark,
+      onFailure: parts.onReadFailure,
+    });
     this.#parking = new LaneParking({
       ...parts,
       beforeRemoval: () => parts.checkpoint.flush(),
@@ -184,9 +188,7 @@ export class LevelLaneLog implements LaneLog {
   }
 
   read(offset: number, maxCount: number): Promise<LogChunk> {
-    // Below the mark all is settled, and may be deleted: that is no loss.
-    const from = Math.max(offset, this.lowWaterMark);
-    return this.#reader.read(from, this.endOffset, maxCount);
+    return this.#reader.read(offset, this.endOffset, maxCount);
   }
 
   endRead(): Promise<void> {

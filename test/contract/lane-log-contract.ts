@@ -64,6 +64,27 @@ export function describeLaneLog(name: string, open: () => Promise<LaneLogCase>):
       await log.endRead();
     });
 
+    test('what is settled is not read, and not lost', async () => {
+      const { log } = await open();
+      await Promise.all([1, 2, 3].map((seq) => append(log, numbered(seq))));
+      log.settle(2);
+      const { messages, lost, nextOffset } = await log.read(0, 10);
+      expect(messages.map(({ offset }) => offset)).toEqual([2]);
+      expect({ lost, nextOffset }).toEqual({ lost: [], nextOffset: 3 });
+      await log.endRead();
+    });
+
+    test('a message that is parked twice at once is parked once, with both attempts', async () => {
+      const { log, reopen } = await open();
+      const notes = [refused('unroutable', 1_000), refused('rejected', 2_000)];
+      const isNew = await Promise.all(notes.map((note) => log.park(numbered(1), note)));
+      expect(isNew).toEqual([true, false]);
+      const again = await reopen();
+      expect(await again.parked(10)).toMatchObject([
+        { note: { reason: 'rejected', firstAttemptMs: 1_000, lastAttemptMs: 2_000, attempts: 2 } },
+      ]);
+    });
+
     test('an empty log reads as empty', async () => {
       const { log } = await open();
       expect(await log.read(0, 3)).toEqual({ messages: [], lost: [], nextOffset: 0 });

@@ -214,3 +214,24 @@ test('what is not on disk when the store closes is refused, not promised', async
   await store.close();
   await expect(append(log, numbered(1))).rejects.toMatchObject({ code: 'STORE_CLOSED' });
 });
+
+test('a message that is parked twice at once is no loss at the next start', async () => {
+  const path = await tempDir();
+  const store = await openStore(path);
+  const log = await store.lane(LANE);
+  await Promise.all([1, 2].map((atMs) => log.park(numbered(1), refused('unroutable', atMs))));
+  await store.close();
+  const findings: unknown[] = [];
+  const limits = { maxBytes: 1024 ** 3, reserveBytes: 0, ballastBytes: 0 };
+  const nothing = (): void => undefined;
+  const onFinding = (found: unknown): void => void findings.push(found);
+  const next = new LevelStore(
+    { path, ...limits },
+    { onFinding, onTrouble: nothing, onRecovered: nothing },
+  );
+  await next.open();
+  onTestFinished(() => next.close());
+  expect(await next.parkedCount(LANE)).toBe(1);
+  await next.lane(LANE);
+  expect(findings).toEqual([]);
+});

@@ -104,7 +104,7 @@ export class MemoryLaneLog implements LaneLog {
     const messages: StoredMessage[] = [];
     const lost: LostRecords[] = [];
     const limit = this.#slowReads ? Math.min(maxCount, SLOW_READ_COUNT) : maxCount;
-    let at = offset;
+    let at = Math.max(offset, this.lowWaterMark);
     while (at < this.endOffset && messages.length < limit) {
       const message = this.#records.get(at);
       if (message !== undefined)
