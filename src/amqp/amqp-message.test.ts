@@ -1,17 +1,15 @@
 import { expect, test } from 'vitest';
 import { laneMessage } from '../../test/helpers/publisher-recorder.ts';
 import { GATEWAY_HEADERS } from '../shared/message.ts';
-import { messageIdOf, propertiesOf } from './amqp-message.ts';
+import { propertiesOf } from './amqp-message.ts';
 
-test('the message-id is gateway, lane, epoch and seq', () => {
-  expect(messageIdOf(laneMessage(42, 'key'), 'telemetry')).toBe('site-a/telemetry/3.42');
-});
+const RUN = '6f1e0b8a92c4d7e5';
 
 test('a message says where it is from, and that it is to be kept', () => {
-  const message = laneMessage(2, 'b', { clientId: 'd2', epoch: 4, receivedAtMs: 1999 });
+  const message = laneMessage(2, 'b', { clientId: 'd2', epoch: 4, run: RUN, receivedAtMs: 1999 });
   expect(propertiesOf(message, 'telemetry')).toEqual({
     deliveryMode: 2,
-    messageId: 'site-a/telemetry/4.2',
+    messageId: `site-a/telemetry/4-${RUN}.2`,
     timestamp: 1,
     appId: 'tidegate',
     headers: {
@@ -23,6 +21,7 @@ test('a message says where it is from, and that it is to be kept', () => {
       'x-gateway-id': 'site-a',
       'x-lane': 'telemetry',
       'x-epoch': 4,
+      'x-run': RUN,
       'x-seq': 2,
       'x-received-at': 1999,
       'x-backlog': false,
@@ -48,6 +47,12 @@ test('the properties and headers of a mapping stand beside those of the gateway'
 });
 
 test('the headers that no mapping may set are those of the gateway', () => {
-  const { headers } = propertiesOf(laneMessage(1, 'a'), 'telemetry');
+  const { headers } = propertiesOf(laneMessage(1, 'a', { run: RUN }), 'telemetry');
   expect(Object.keys(headers)).toEqual(GATEWAY_HEADERS);
+});
+
+test('what 0.1.0 stored goes out without a run, as it did there', () => {
+  const { headers, messageId } = propertiesOf(laneMessage(2, 'a'), 'telemetry');
+  expect(messageId).toBe('site-a/telemetry/3.2');
+  expect(Object.keys(headers)).toEqual(GATEWAY_HEADERS.filter((name) => name !== 'x-run'));
 });

@@ -1,14 +1,5 @@
 import type { HeaderValue, LaneMessage, MessageProperties } from '../shared/message.ts';
-
-/** The identity of a message in one lane; the same at every delivery, so that consumers can dedupe by it. */
-export function messageIdOf(message: LaneMessage, lane: string): string {
-  return `${messageIdHead(message, lane)}${message.seq}`;
-}
-
-/** What the identities of all messages of an epoch begin with. */
-export function messageIdHead(message: LaneMessage, lane: string): string {
-  return `${message.gatewayId}/${lane}/${message.epoch}.`;
-}
+import { messageIdOf } from '../shared/message-id.ts';
 
 /** Basic properties (AMQP 0-9-1 §1.8.3) as they are sent. */
 export interface SentProperties extends Omit<MessageProperties, 'headers'> {
@@ -39,6 +30,7 @@ export function propertiesOf(message: LaneMessage, lane: string): SentProperties
       'x-gateway-id': message.gatewayId,
       'x-lane': lane,
       'x-epoch': message.epoch,
+      ...(message.run === undefined ? {} : { 'x-run': message.run }),
       'x-seq': message.seq,
       'x-received-at': message.receivedAtMs,
       'x-backlog': message.fromStore === true,

@@ -7,7 +7,7 @@ import {
 import type { CloseReason, PublishOutcome } from '../delivery/ports.ts';
 import { errorText } from '../shared/errors.ts';
 import type { LaneMessage } from '../shared/message.ts';
-import { messageIdOf } from './amqp-message.ts';
+import { messageIdOf } from '../shared/message-id.ts';
 import { noteClosedByBroker, numbersReusable } from './channel-drain.ts';
 import { ChannelOutput } from './channel-output.ts';
 import { settledWithin } from './pause.ts';

@@ -89,6 +89,7 @@ const change: fc.Arbitrary<Partial<LaneMessage>> = fc.oneof(
   fc.record({ retain: fc.boolean() }),
   fc.record({ fromStore: fc.boolean() }),
   fc.record({ epoch: fc.constantFrom(1, 300) }),
+  fc.constantFrom({}, { run: 'aaaaaaaaaaaaaaaa' }, { run: '00000000000000b1' }),
   fc.record({ receivedAtMs: fc.integer({ min: 0, max: 2 ** 48 - 1 }) }),
   fc.record({ amqp: properties }),
 );

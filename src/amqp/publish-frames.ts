@@ -1,6 +1,7 @@
 import { MemoryBound } from '../shared/memory-bound.ts';
 import type { LaneMessage } from '../shared/message.ts';
-import { messageIdHead, propertiesOf, type SentProperties, timestampOf } from './amqp-message.ts';
+import { messageIdHead } from '../shared/message-id.ts';
+import { propertiesOf, type SentProperties, timestampOf } from './amqp-message.ts';
 import { longEntry, shortString, tableEntries, writeLong } from './field-table.ts';
 
 /** Of one channel. */
@@ -179,6 +180,7 @@ function isAlike(one: LaneMessage, other: LaneMessage): boolean {
     one.routingKey === other.routingKey &&
     one.amqp === other.amqp &&
     one.epoch === other.epoch &&
+    one.run === other.run &&
     one.qos === other.qos &&
     one.dup === other.dup &&
     one.retain === other.retain &&

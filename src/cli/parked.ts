@@ -17,6 +17,7 @@ const EXIT_FAILED = 1;
 /** As many as one request may list, release or discard (observe/parked-routes.ts). */
 const MOST_AT_ONCE = 1_000;
 const DEFAULT_LIST_COUNT = 100;
+const MESSAGE_ID = /^(?:[^/]+\/)?([^/]+)\/(\d+)(?:-([0-9a-f]{16}))?\.(\d+)$/;
 
 /** Options of every subcommand. */
 interface Options {
@@ -34,8 +35,8 @@ interface LaneCount {
   readonly parkedMessages: number;
 }
 
-/** What a message-id says beside the gateway's id. */
-type Identity = Readonly<Record<'lane' | 'epoch' | 'seq', string>>;
+/** What a message-id says beside the gateway's id. What 0.1.0 stored has no run. */
+type Identity = Readonly<Record<'lane' | 'epoch' | 'seq', string> & { run?: string }>;
 
 /**
  * `tidegate parked`: shows, releases and discards parked messages of a running gateway, over its admin listener.
@@ -57,7 +58,11 @@ export function addParkedCommand(program: Command): void {
     .option('--limit <n>', `list at most so many, up to ${MOST_AT_ONCE}`, count, DEFAULT_LIST_COUNT)
     .action((options: ListOptions) => perform(options, (client) => list(client, options)));
   subcommand('show', 'one message, with its payload')
-    .argument('<message-id>', 'GATEWAY/LANE/EPOCH.SEQ; the gateway may be left out', identity)
+    .argument(
+      '<message-id>',
+      'GATEWAY/LANE/EPOCH-RUN.SEQ; gateway and run may be left out',
+      identity,
+    )
     .action((id: Identity, options: Options) => perform(options, (client) => show(client, id)));
   subcommand('release', 'put messages back to the end of their lane, oldest first')
     .argument('<lane>')
@@ -180,7 +185,9 @@ function count(text: string): number {
 }
 
 function identity(text: string): Identity {
-  const [, lane, epoch, seq] = /^(?:[^/]+\/)?([^/]+)\/(\d+)\.(\d+)$/.exec(text) ?? [];
-  if (lane !== undefined && epoch !== undefined && seq !== undefined) return { lane, epoch, seq };
-  throw new InvalidArgumentError('It must be like site-a/telemetry/3.17.');
+  const [, lane, epoch, run, seq] = MESSAGE_ID.exec(text) ?? [];
+  if (lane === undefined || epoch === undefined || seq === undefined) {
+    throw new InvalidArgumentError('It must be like site-a/telemetry/3-6f1e0b8a92c4d7e5.17.');
+  }
+  return { lane, epoch, seq, ...(run === undefined ? {} : { run }) };
 }

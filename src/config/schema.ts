@@ -29,7 +29,8 @@ const MIB_BYTES = 1024 ** 2;
 const GIB_BYTES = 1024 ** 3;
 const TIB_BYTES = 1024 ** 4;
 const ID_LENGTH = 64;
-// A message-id is a short string of 255 bytes (AMQP 0-9-1 §4.2.5.3): the id, 64 for the lane, 16 for each of two numbers.
+// A message-id is a short string of 255 bytes (AMQP 0-9-1 §4.2.5.3): the id, 64 for the lane, 10 for the epoch, 16 each for run
+// and seq, and 4 between them.
 const ID_BYTES = 128;
 
 /** Host name as an id: consumers split a message-id at its first '/'. */

@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
-import { messageIdOf } from '../amqp/amqp-message.ts';
 import type { ParkedMessage, ParkReason } from '../delivery/ports.ts';
+import { messageIdOf } from '../shared/message-id.ts';
 import { createParkedRoutes, type ParkingLane } from './parked-routes.ts';
+
+const RUN = '6f1e0b8a92c4d7e5';
 
 /** A lane with a parking place in memory. */
 class FakeLane implements ParkingLane {
@@ -46,6 +48,7 @@ function parked(seq: number, payload: Buffer): ParkedMessage {
       receivedAtMs: 5,
       gatewayId: 'site',
       epoch: 3,
+      ...(seq === 1 ? { run: RUN } : {}), // the second is of 0.1.0
       seq,
       routingKey: 'key',
     },
@@ -59,7 +62,10 @@ function parked(seq: number, payload: Buffer): ParkedMessage {
   };
 }
 
-const MESSAGES = [parked(1, Buffer.from('grün')), parked(2, Buffer.from([0xff, 0x00]))];
+const MESSAGES: readonly ParkedMessage[] = [
+  parked(1, Buffer.from('grün')),
+  parked(2, Buffer.from([0xff, 0x00])),
+];
 
 async function ask(
   method: 'GET' | 'POST',
@@ -94,6 +100,7 @@ test('the list names each message and its reason, without the payload', async ()
         gatewayId: 'site',
         lane: 'line 1',
         epoch: 3,
+        run: RUN,
         seq: 1,
         topic: 'devices/1',
         clientId: 'pump',
@@ -114,6 +121,8 @@ test('the list names each message and its reason, without the payload', async ()
 test('a payload is shown in base64, and as text if it is UTF-8', async () => {
   const text = await ask('GET', '/api/parked/message?lane=line+1&epoch=3&seq=1');
   expect(text.body).toMatchObject({ payloadBase64: 'Z3LDvG4=', payloadText: 'grün' });
+  const ofRun = await ask('GET', `/api/parked/message?lane=line+1&epoch=3&seq=1&run=${RUN}`);
+  expect(ofRun.body).toEqual(text.body);
   const bytes = await ask('GET', '/api/parked/message?lane=line+1&epoch=3&seq=2');
   expect(bytes.body).toMatchObject({ payloadBase64: '/wA=' });
   expect(bytes.body).not.toHaveProperty('payloadText');
@@ -126,6 +135,7 @@ test.each([
   ['GET', '/api/parked/message?epoch=3&seq=1', 400, 'say which lane'],
   ['GET', '/api/parked/message?lane=line+1&epoch=3', 400, 'seq must be a whole number'],
   ['GET', '/api/parked/message?lane=line+1&epoch=3&seq=9', 404, 'no 3.9 among'],
+  ['GET', '/api/parked/message?lane=line+1&epoch=3&seq=1&run=other', 404, 'no 3-other.1 among'],
   ['POST', '/api/parked/release?lane=line+1&reason=bad', 400, 'reason must be one of unroutable'],
   ['POST', '/api/parked/release?lane=line+1&max=-1', 400, 'max must be a whole number'],
 ] as const)('%s %s is refused with %i', async (method, target, status, text) => {

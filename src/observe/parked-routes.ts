@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { ParkedMessage, ParkReason } from '../delivery/ports.ts';
+import { messageIdOf } from '../shared/message-id.ts';
 import { type AdminRequest, type AdminResponse, type AdminRoute, json } from './admin-routes.ts';
 
 /** What the routes need of a lane. */
@@ -45,7 +46,7 @@ class Refusal extends Error {
  * What an operator can do with parked messages:
  *
  * - `GET /api/parked`: how many each lane has. With `lane` (and `limit`, 100, at most 1000): which, oldest first.
- * - `GET /api/parked/message?lane=&epoch=&seq=`: one of them, with its payload.
+ * - `GET /api/parked/message?lane=&epoch=&seq=[&run=]`: one of them, with its payload.
  * - `POST /api/parked/release?lane=[&reason=][&max=]`: puts up to 1000, oldest first, at the end of their lane.
  * - `POST /api/parked/discard?lane=&confirm=[&max=]`: gives up to 1000, oldest first, up; the gap manifest names
  *   each. `confirm` is the lane's name again.
@@ -91,11 +92,13 @@ async function listParked(lane: ParkingLane, query: URLSearchParams): Promise<Ad
 
 async function showParked(lane: ParkingLane, query: URLSearchParams): Promise<AdminResponse> {
   const [epoch, seq] = [numberOf(query, 'epoch'), numberOf(query, 'seq')];
-  const parked = (await lane.parked(MOST_AT_ONCE)).find(
-    ({ message }) => message.epoch === epoch && message.seq === seq,
-  );
+  const run = query.get('run');
+  const isMeant = ({ message }: ParkedMessage): boolean =>
+    message.epoch === epoch && message.seq === seq && (run === null || message.run === run);
+  const parked = (await lane.parked(MOST_AT_ONCE)).find(isMeant);
   if (parked === undefined) {
-    const text = `lane ${lane.name} has no ${epoch}.${seq} among its oldest ${MOST_AT_ONCE} parked messages`;
+    const id = run === null ? epoch : `${epoch}-${run}`;
+    const text = `lane ${lane.name} has no ${id}.${seq} among its oldest ${MOST_AT_ONCE} parked messages`;
     throw new Refusal(404, text);
   }
   const { payload } = parked.message;
@@ -122,12 +125,13 @@ async function discard(lane: ParkingLane, query: URLSearchParams): Promise<Admin
 
 /** All but the payload, which may be large and nobody's business in a list. */
 function describe(lane: string, { message, note }: ParkedMessage): object {
-  const { gatewayId, epoch, seq } = message;
+  const { gatewayId, epoch, run, seq } = message;
   return {
-    messageId: `${gatewayId}/${lane}/${epoch}.${seq}`,
+    messageId: messageIdOf(message, lane),
     gatewayId,
     lane,
     epoch,
+    ...(run === undefined ? {} : { run }),
     seq,
     topic: message.topic,
     clientId: message.clientId,

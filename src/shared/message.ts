@@ -27,6 +27,7 @@ export const GATEWAY_HEADERS: readonly string[] = [
   'x-gateway-id',
   'x-lane',
   'x-epoch',
+  'x-run',
   'x-seq',
   'x-received-at',
   'x-backlog',

@@ -78,9 +78,13 @@ export class Site {
     return this.#gateway;
   }
 
-  /** Starts the gateway, again with the same store. `execArgv` are options of node. */
-  async start(execArgv: readonly string[] = []): Promise<GatewayProcess> {
-    this.#gateway = await startGateway({ config: this.config, dir: this.#dir, execArgv });
+  /** Starts the gateway, again with the same store. `execArgv` are options of node, `wrapper` a command to run it under. */
+  async start(
+    execArgv: readonly string[] = [],
+    wrapper: readonly string[] = [],
+  ): Promise<GatewayProcess> {
+    const options = { config: this.config, dir: this.#dir, execArgv, wrapper };
+    this.#gateway = await startGateway(options);
     return this.#gateway;
   }
 

@@ -12,6 +12,7 @@ import { laneMessage } from '../helpers/publisher-recorder.ts';
 import { type RabbitNode, startRabbitNode } from '../helpers/rabbitmq-node.ts';
 
 const PATIENCE = { withinMs: 30_000 };
+const RUN = '6f1e0b8a92c4d7e5';
 let node: RabbitNode;
 
 beforeAll(async () => {
@@ -25,7 +26,7 @@ test('a message carries its payload byte for byte, its identity and where it cam
   const { publisher, recorder, queue, exchange } = startLane(connection);
   await recorder.told('open');
   const payload = Buffer.from([0, 255, 10, 13, 128]);
-  recorder.publish(publisher, laneMessage(7, 'routed', { payload, dup: true }));
+  recorder.publish(publisher, laneMessage(7, 'routed', { payload, run: RUN, dup: true }));
   await recorder.answered(7);
 
   const { content, fields, properties } = await take(await operator(node.url), queue);
@@ -33,7 +34,7 @@ test('a message carries its payload byte for byte, its identity and where it cam
   expect(fields).toMatchObject({ exchange, routingKey: 'routed' });
   expect(properties).toMatchObject({
     deliveryMode: 2,
-    messageId: 'site-a/telemetry/3.7',
+    messageId: `site-a/telemetry/3-${RUN}.7`,
     timestamp: 1_700_000_000,
     appId: 'tidegate',
   });
@@ -46,6 +47,7 @@ test('a message carries its payload byte for byte, its identity and where it cam
     'x-gateway-id': 'site-a',
     'x-lane': 'telemetry',
     'x-epoch': 3,
+    'x-run': RUN,
     'x-seq': 7,
     'x-received-at': 1_700_000_000_123,
     'x-backlog': false,
