@@ -70,7 +70,10 @@ export class Gateway {
       tls: () => readTlsFiles(config.amqp.tls ?? {}),
       onTrouble: (err) => log.warn({ event: 'amqp-trouble', err }, 'the broker is not reached'),
     });
-    this.#gaps = new GapManifest((routingKey, event) => this.#tellGap(routingKey, event));
+    this.#gaps = new GapManifest(
+      (routingKey, event) => this.#tellGap(routingKey, event),
+      (epoch) => this.#store.runs.get(epoch)?.run,
+    );
     this.#checks = this.#createChecks();
     this.#lanes = this.#createLanes();
     this.#live = new LiveConfig({ config, lanes: this.#lanes, checks: this.#checks, log });

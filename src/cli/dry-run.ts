@@ -37,8 +37,8 @@ export type DryOutcome =
   | { readonly kind: 'unmatched' }
   | { readonly kind: 'too-large' };
 
-/** Epoch and seq of a message that never arrives: the first real ones are 1. */
-const NO_IDENTITY = { epoch: 0, seq: 0 };
+/** Epoch, run and seq of a message that never arrives: the first real ones are 1. */
+const NO_IDENTITY = { epoch: 0, run: '0'.repeat(16), seq: 0 };
 
 /**
  * Sends messages through the parts of the running gateway that decide what becomes of them (ingest, route table, payload

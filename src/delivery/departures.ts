@@ -76,9 +76,9 @@ export class Departures {
   /** Gives the message up, once the gap manifest has it. */
   drop(entry: Entry, reason: GapReason): Promise<void> {
     const { lane, gaps, counters, retention } = this.#parts;
-    const { epoch, seq, payload } = entry.message;
+    const { epoch, run, seq, payload } = entry.message;
     retention.remove(entry); // its room counts as free from now on
-    const range = { epoch, fromSeq: seq, toSeq: seq };
+    const range = { epoch, run, fromSeq: seq, toSeq: seq };
     return this.#depart(entry, async () => {
       await gaps.record({ lane, reason, count: 1, bytes: payload.length, ...range });
       counters.drop(reason);
@@ -112,8 +112,8 @@ export class Departures {
   async #discard(maxCount: number): Promise<number> {
     const { lane, log, gaps, counters } = this.#parts;
     const parked = await log.parked(maxCount);
-    const named = parked.map(({ message: { epoch, seq, payload } }) => {
-      const range = { epoch, fromSeq: seq, toSeq: seq };
+    const named = parked.map(({ message: { epoch, run, seq, payload } }) => {
+      const range = { epoch, run, fromSeq: seq, toSeq: seq };
       return gaps.record({ lane, reason: 'discarded', count: 1, bytes: payload.length, ...range });
     });
     await Promise.all(named);

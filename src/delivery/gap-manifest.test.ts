@@ -10,12 +10,25 @@ interface Told {
   readonly failed: (error: Error) => void;
 }
 
+/** What the store knows of the runs before: nothing of the third, which was one of 0.1.0. */
+const RUNS: ReadonlyMap<number, string> = new Map([
+  [1, 'aaaaaaaaaaaaaaaa'],
+  [2, 'bbbbbbbbbbbbbbbb'],
+]);
+
 /** A manifest whose events become safe when the test says so. */
 function manifest(): { gaps: GapManifest; told: Told[] } {
   const told: Told[] = [];
   const publish = (routingKey: string, event: object): Promise<void> =>
     new Promise((safe, failed) => told.push({ routingKey, event, safe, failed }));
-  return { gaps: new GapManifest(publish, () => 42), told };
+  return {
+    gaps: new GapManifest(
+      publish,
+      (epoch) => RUNS.get(epoch),
+      () => 42,
+    ),
+    told,
+  };
 }
 
 function gap(fromSeq: number, rest: Partial<Gap> = {}): Gap {
@@ -41,10 +54,39 @@ test('an event names lane, reason and range, under a key of lane and reason', as
   const named = gaps.record(gap(7));
   await turn();
   expect(told).toMatchObject([{ routingKey: 'a.full' }]);
-  expect(told[0]?.event).toEqual({ event: 'gap', ...gap(7), at: 42 });
+  expect(told[0]?.event).toEqual({ event: 'gap', ...gap(7), run: RUNS.get(1), at: 42 });
   told[0]?.safe();
   await named;
   expect(gaps.eventsTotal).toBe(1);
+});
+
+test('an event names the runs of its epochs, that of its message before what the store knows', async () => {
+  const { gaps, told } = manifest();
+  void gaps.record(gap(1, { run: 'cccccccccccccccc' }));
+  void gaps.record(gap(2, { lane: 'b', toEpoch: 2 }));
+  void gaps.record(gap(3, { lane: 'c', epoch: 3, toEpoch: 4 }));
+  void gaps.record({ lane: 'd', reason: 'damaged', count: 1, bytes: 0, toEpoch: 2, toSeq: 5 });
+  await turn();
+  const events = told.map(({ event }) => JSON.parse(JSON.stringify(event)));
+  expect(events[0]).toMatchObject({ epoch: 1, run: 'cccccccccccccccc' });
+  expect(events[1]).toMatchObject({ run: RUNS.get(1), toRun: RUNS.get(2) });
+  expect(Object.keys(events[2])).not.toContain('run');
+  expect(Object.keys(events[2])).not.toContain('toRun');
+  expect(events[3]).toMatchObject({ toEpoch: 2, toRun: RUNS.get(2) });
+  expect(Object.keys(events[3])).not.toContain('run');
+});
+
+test('the end of an epoch names its run, also where only the notes of the store have it', async () => {
+  const { gaps, told } = manifest();
+  const previousRuns: PreviousRun[] = [
+    { epoch: 1, run: 'dddddddddddddddd', lastSeqs: undefined },
+    { epoch: 2, lastSeqs: new Map([['a', 7]]) },
+    { epoch: 3, lastSeqs: undefined },
+  ];
+  void gaps.previousRuns({ previousRuns, previousRunsTold: async () => undefined });
+  await turn();
+  const runs = told.map(({ event }) => JSON.parse(JSON.stringify(event)).run);
+  expect(runs).toEqual(['dddddddddddddddd', RUNS.get(2), undefined]);
 });
 
 test('what is given up within one turn is one event', async () => {
@@ -82,6 +124,7 @@ test.each([
   ['another reason', gap(2, { reason: 'expired' })],
   ['another lane', gap(2, { lane: 'b' })],
   ['another epoch', gap(2, { epoch: 2 })],
+  ['another run', gap(2, { run: 'cccccccccccccccc' })],
   ['another detail', gap(2, { detail: 'because' })],
   ['no range', { lane: 'a', reason: 'damaged', count: 4, bytes: 0 } satisfies Gap],
 ])('gaps stay two for %s', async (_why, second) => {

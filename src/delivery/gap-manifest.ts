@@ -25,6 +25,8 @@ export interface Gap {
   readonly bytes: number;
   /** Where it begins, both ends included; absent where damage left nothing to tell it by. */
   readonly epoch?: number;
+  /** See `LaneMessage.run`; where it is not given, the run that the store knows the epoch by is told. */
+  readonly run?: string | undefined;
   readonly fromSeq?: number;
   readonly toSeq?: number;
   /** Epoch of `toSeq` when it is another than `epoch`. */
@@ -45,18 +47,24 @@ interface Pending {
  */
 export class GapManifest {
   readonly #publish: (routingKey: string, event: object) => Promise<void>;
+  readonly #runOf: (epoch: number) => string | undefined;
   readonly #now: () => number;
   #pending: Pending[] = [];
   #isWriting = false;
   /** Events made. */
   eventsTotal = 0;
 
-  /** `publish` resolves when the event is safe; `now` is the wall clock in ms since 1970. */
+  /**
+   * `publish` resolves when the event is safe; `runOf` says what run an epoch of this store had, if that is known;
+   * `now` is the wall clock in ms since 1970.
+   */
   constructor(
     publish: (routingKey: string, event: object) => Promise<void>,
+    runOf: (epoch: number) => string | undefined,
     now: () => number = Date.now,
   ) {
     this.#publish = publish;
+    this.#runOf = runOf;
     this.#now = now;
   }
 
@@ -90,11 +98,12 @@ export class GapManifest {
     await store.previousRunsTold();
   }
 
-  #tellRun({ epoch, lastSeqs }: PreviousRun): Promise<void> {
+  #tellRun({ epoch, run = this.#runOf(epoch), lastSeqs }: PreviousRun): Promise<void> {
     this.eventsTotal += 1;
     return this.#publish('epoch-ended', {
       event: 'epoch-ended',
       epoch,
+      run,
       clean: lastSeqs !== undefined,
       ...(lastSeqs === undefined ? {} : { lastSeqs: Object.fromEntries(lastSeqs) }),
       at: this.#now(),
@@ -115,11 +124,19 @@ export class GapManifest {
   async #tell({ gap, waiting }: Pending): Promise<void> {
     this.eventsTotal += 1;
     try {
-      await this.#publish(`${gap.lane}.${gap.reason}`, { event: 'gap', ...gap, at: this.#now() });
+      await this.#publish(`${gap.lane}.${gap.reason}`, this.#eventOf(gap));
       for (const one of waiting) one.resolve();
     } catch (error) {
       for (const one of waiting) one.reject(error);
     }
+  }
+
+  /** Each epoch with its run: what is not known is absent in JSON. */
+  #eventOf(gap: Gap): object {
+    const { epoch, toEpoch } = gap;
+    const run = gap.run ?? (epoch === undefined ? undefined : this.#runOf(epoch));
+    const toRun = toEpoch === undefined ? undefined : this.#runOf(toEpoch);
+    return { event: 'gap', ...gap, run, toRun, at: this.#now() };
   }
 }
 
@@ -127,6 +144,7 @@ export class GapManifest {
 function joined(first: Gap, second: Gap): Gap | undefined {
   if (first.reason !== second.reason || first.detail !== second.detail) return undefined;
   if (first.toSeq === undefined || second.toSeq === undefined) return undefined;
+  if (first.run !== second.run) return undefined;
   if (first.epoch !== second.epoch || first.toEpoch !== second.toEpoch) return undefined;
   if (second.fromSeq !== first.toSeq + 1) return undefined;
   return {

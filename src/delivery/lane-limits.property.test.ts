@@ -154,6 +154,7 @@ class World {
         new Promise((safe) => {
           this.#events.push({ gap: gap as Gap, safe });
         }),
+      () => 'aaaaaaaaaaaaaaaa',
     );
     const lane = new Lane({
       name: 'lane',

@@ -6,6 +6,9 @@ export interface GapEvent {
   readonly lane?: string;
   readonly reason?: string;
   readonly epoch: number;
+  readonly run?: string;
+  readonly toEpoch?: number;
+  readonly toRun?: string;
   readonly fromSeq?: number;
   readonly toSeq?: number;
   readonly count?: number;
@@ -13,11 +16,16 @@ export interface GapEvent {
   readonly lastSeqs?: Readonly<Record<string, number>>;
 }
 
-/** What a consumer can tell about one lane by `x-epoch`, `x-seq` and the gap manifest alone. */
+/**
+ * What a consumer can tell about one lane by `x-epoch`, `x-run`, `x-seq` and the gap manifest alone. Of one store that is
+ * never set back: then an epoch has one run, and `missing` throws when there were two.
+ */
 export class SeqAccount {
   readonly #lane: string;
   readonly #delivered = new Map<number, Set<number>>();
   readonly #named = new Map<number, Map<number, number>>();
+  readonly #runs = new Map<number, string | undefined>();
+  #conflict: string | undefined;
   readonly events: GapEvent[] = [];
 
   constructor(lane: string) {
@@ -26,7 +34,9 @@ export class SeqAccount {
 
   /** A message of the lane arrived. */
   delivered(message: ConsumeMessage): void {
-    const { 'x-epoch': epoch, 'x-seq': seq, 'x-lane': lane } = message.properties.headers ?? {};
+    const headers = message.properties.headers ?? {};
+    const { 'x-epoch': epoch, 'x-run': run, 'x-seq': seq, 'x-lane': lane } = headers;
+    this.#checkRun(epoch, run);
     if (lane === this.#lane) of(this.#delivered, epoch, () => new Set()).add(seq);
   }
 
@@ -36,10 +46,19 @@ export class SeqAccount {
     seen.add(message.properties.messageId);
     const event: GapEvent = JSON.parse(message.content.toString());
     this.events.push(event);
-    const { lane, epoch, fromSeq = 0, toSeq = -1 } = event;
+    const { lane, epoch, run, toEpoch, toRun, fromSeq = 0, toSeq = -1 } = event;
+    this.#checkRun(epoch, run);
+    if (toEpoch !== undefined) this.#checkRun(toEpoch, toRun);
     if (lane !== this.#lane) return;
     const named = of(this.#named, epoch, () => new Map());
     for (let seq = fromSeq; seq <= toSeq; seq += 1) named.set(seq, (named.get(seq) ?? 0) + 1);
+  }
+
+  /** Messages and events must agree about the run of an epoch. */
+  #checkRun(epoch: number | undefined, run: string | undefined): void {
+    if (epoch === undefined) return;
+    const known = of(this.#runs, epoch, () => run);
+    if (known !== run) this.#conflict = `epoch ${epoch} has the runs ${known} and ${run}`;
   }
 
   /** Epochs of which anything is known, oldest first. */
@@ -66,6 +85,7 @@ export class SeqAccount {
 
   /** Seqs up to `lastSeq` that were neither delivered nor named. */
   missing(epoch: number, lastSeq: number = this.lastSeq(epoch)): number[] {
+    if (this.#conflict !== undefined) throw new Error(this.#conflict);
     const [delivered, named] = [this.#delivered.get(epoch), this.#named.get(epoch)];
     const all = Array.from({ length: lastSeq }, (_, index) => index + 1);
     return all.filter((seq) => !delivered?.has(seq) && !named?.has(seq));

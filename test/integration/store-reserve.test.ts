@@ -39,18 +39,21 @@ async function open(
   await store.open();
   const named = await store.lane(GAPS, { freesRoom: true });
   let seq = 0;
-  const manifest = new GapManifest(async (routingKey, event) => {
-    seq += 1;
-    const payload = Buffer.from(JSON.stringify(event));
-    await append(named, {
-      ...MESSAGE,
-      gatewayId: 'g',
-      epoch: store.epoch,
-      seq,
-      routingKey,
-      payload,
-    });
-  });
+  const manifest = new GapManifest(
+    async (routingKey, event) => {
+      seq += 1;
+      const payload = Buffer.from(JSON.stringify(event));
+      await append(named, {
+        ...MESSAGE,
+        gatewayId: 'g',
+        epoch: store.epoch,
+        seq,
+        routingKey,
+        payload,
+      });
+    },
+    () => store.run,
+  );
   const publisher = new FakePublisher();
   const lane = new Lane({
     name: LANE,
