@@ -202,7 +202,8 @@ const amqpSchema: z.ZodType<AmqpConfig> = z.strictObject({
     max: 600_000,
   }).default(10_000),
   confirmTimeoutMs: durationMs({
-    description: 'Time without any confirm, while some are due, until the channel is recycled',
+    description:
+      'Time for which the same message may be the oldest without its confirm, until the channel is recycled',
     min: 1000,
     max: DAY_MS,
   }).default(30_000),

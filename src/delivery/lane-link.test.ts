@@ -87,6 +87,45 @@ test('a slow broker that goes on confirming keeps its channel', async () => {
   expect(harness.publisher.recycled).toEqual([]);
 });
 
+test('a confirm that never comes is noticed while others come: the channel first, then the connection', async () => {
+  const harness = opened({ mode: 'disk-first' });
+  await harness.accept(2);
+  await harness.durable();
+  const scopes = (): string[] => harness.publisher.recycled.map(({ scope }) => scope);
+  // Only the first has no answer, after each new opening too.
+  for (let stall = 1; stall <= 3; stall += 1) {
+    for (let waitedMs = 0; waitedMs <= NOTICED_MS && scopes().length < stall; waitedMs += 100) {
+      expect(harness.inFlight[0]).toBe(1);
+      while (harness.inFlight.length > 1) harness.publisher.confirmAt(1);
+      await harness.accept();
+      await harness.durable();
+      await harness.advance(100);
+    }
+    harness.publisher.open();
+    await harness.advance(0);
+  }
+  expect(scopes()).toEqual(['channel', 'connection', 'connection']);
+  // One by one at first, as what was in flight on a lost channel is suspect.
+  while (harness.inFlight.length > 0) harness.publisher.confirm();
+  expect(harness.log.unsettled()).toEqual([]);
+  await harness.accept();
+  await harness.durable();
+  await harness.advance(NOTICED_MS);
+  expect(scopes().slice(3)).toEqual(['channel']);
+});
+
+test('confirms in any order keep the channel as long as each comes in time', async () => {
+  const harness = opened();
+  for (let n = 0; n < 20; n += 1) {
+    await harness.accept(2);
+    await harness.durable();
+    if (n > 0) harness.publisher.confirmAt(n % 2);
+    await harness.advance(CONFIRM_TIMEOUT_MS / 4);
+    harness.publisher.confirm(1);
+  }
+  expect(harness.publisher.recycled).toEqual([]);
+});
+
 test('a lane with nothing in flight is not stalled, however long nothing comes', async () => {
   const harness = opened();
   await harness.advance(NOTICED_MS * 10);

@@ -31,7 +31,7 @@ export interface LaneParts {
   readonly whenFull: WhenFull;
   /** How full the store as a whole is; above 1 nothing more should go in. */
   readonly storeFullness: () => number;
-  /** Without any confirm for this long the channel, then the connection is given up. */
+  /** When the same message is the oldest without its confirm for this long, the channel, then the connection is given up. */
   readonly confirmTimeoutMs: number;
   /** Messages that earlier runs parked. */
   readonly parkedBefore: number;

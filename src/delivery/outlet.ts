@@ -66,11 +66,11 @@ export class Outlet {
       () => this.window.entries().find((entry) => !entry.stored)?.publishedAtMs,
       () => this.spill(),
     );
-    this.#progress = new ProgressWatch(
-      confirmTimeoutMs,
-      () => this.#link.mayPublish && this.window.size > 0,
-      (scope) => this.#noProgress(scope),
-    );
+    this.#progress = new ProgressWatch({
+      timeoutMs: confirmTimeoutMs,
+      oldest: () => (this.#link.mayPublish ? this.window.oldest() : undefined),
+      onStalled: (scope) => this.#noProgress(scope),
+    });
   }
 
   start(): void {
@@ -124,7 +124,7 @@ export class Outlet {
     return this.#retry.isPending ? 'a refused message waits for its next attempt' : undefined;
   }
 
-  /** Time since the last answer of the broker, in ms. */
+  /** Time since the answer of the oldest message in flight came, in ms. */
   get silentMs(): number {
     return this.#progress.silentMs;
   }
@@ -206,7 +206,7 @@ export class Outlet {
 
   #publish(entry: Entry): void {
     const now = performance.now();
-    if (this.window.size === 0) this.#progress.begin(now);
+    if (this.window.size === 0) this.#progress.begin(now, entry);
     entry.inFlight = true;
     entry.publishedAtMs = now;
     this.window.add(entry);
@@ -218,7 +218,7 @@ export class Outlet {
   #answered(entry: Entry, outcome: PublishOutcome): void {
     if (!entry.inFlight) return;
     const now = performance.now();
-    this.#progress.answered(now);
+    this.#progress.answered(entry, now);
     this.#parts.onAnswer(entry, outcome.kind === 'confirmed');
     if (outcome.kind === 'confirmed') this.#confirmed(entry, now);
     else this.#refused(entry, outcome);
