@@ -114,6 +114,28 @@ test('a lost link brings nothing back that was given up behind what was in fligh
   expect(harness.published).toEqual([1, 2, 1, 2, 4]);
 });
 
+test('what the disk has lost stays unsettled until the gap manifest has it, and for ever when that fails', async () => {
+  const before = new LaneHarness();
+  await before.accept(3);
+  await before.durable();
+  for (const isNamed of [false, true]) {
+    const log = before.log.reopened();
+    log.damage(1);
+    const gaps = new HeldGaps();
+    const harness = new LaneHarness({ log, room: { gaps } });
+    harness.publisher.open();
+    await harness.advance(0);
+    expect(gaps.gaps).toMatchObject([{ reason: 'damaged', count: 1 }]);
+    harness.publisher.confirm();
+    await harness.advance(0);
+    expect(log.lowWaterMark).toBe(1);
+    if (isNamed) gaps.durable();
+    else gaps.closed();
+    await harness.advance(0);
+    expect(log.lowWaterMark).toBe(isNamed ? 3 : 1);
+  }
+});
+
 test('parked messages are discarded only when the gap manifest has them', async () => {
   const gaps = new HeldGaps();
   const harness = new LaneHarness({ room: { gaps } });

@@ -1,5 +1,9 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { LaneHarness, type LaneHarnessOptions } from '../../test/helpers/lane-harness.ts';
+import {
+  DIRECT_AFTER_MS,
+  LaneHarness,
+  type LaneHarnessOptions,
+} from '../../test/helpers/lane-harness.ts';
 import type { LimitsConfig, WhenFull } from '../config/types.ts';
 import type { QoS } from '../shared/message.ts';
 import { promised } from '../shared/receipt.ts';
@@ -73,6 +77,17 @@ describe('block', () => {
     harness.publisher.confirm();
     await harness.durable();
     expect(harness.published).toEqual([1, 2, 3]);
+  });
+
+  test('nothing overtakes what waits on the write-free path either', async () => {
+    const harness = full('block', { maxMessages: 2 });
+    await harness.accept(3);
+    await harness.durable();
+    harness.publisher.open();
+    await harness.advance(DIRECT_AFTER_MS);
+    await harness.accept();
+    expect(harness.published).toEqual([1, 2]); // they are in flight, and in the log until they are confirmed
+    expect(harness.lane.waitingMessages).toBe(2);
   });
 
   test('a store that gets room again is noticed without any event', async () => {

@@ -188,3 +188,44 @@ test('what the disk has lost is passed over and does not hold up what lies behin
   expect(log.lowWaterMark).toBe(5);
   expect(harness.lane.backlogMessages).toBe(0);
 });
+
+test('a message is told to be safe once, however often it becomes so', async () => {
+  const harness = opened();
+  await harness.accept(2);
+  await harness.advance(SPILL_AFTER_MS);
+  harness.publisher.confirm(1); // before its append is durable
+  await harness.durable();
+  harness.publisher.confirm(); // after it
+  await harness.advance(0);
+  expect(harness.log.unsettled()).toEqual([]);
+  expect(harness.safe).toEqual([1, 2]);
+});
+
+test('what the log handed out and the link lost is handed out again, oldest first', async () => {
+  const harness = opened({ mode: 'disk-first' });
+  await harness.accept(3);
+  await harness.durable();
+  harness.publisher.confirmAt(1);
+  await harness.advance(0);
+  harness.publisher.close({ scope: 'connection', text: 'lost' });
+  harness.publisher.open();
+  await harness.advance(0);
+  expect(harness.published).toEqual([1, 2, 3, 1, 3]);
+});
+
+test('a lane that goes back to write-free publishes first what is still on its way into the log', async () => {
+  const harness = opened({ maxMessages: 2 });
+  await harness.accept(4); // the window has room for two
+  harness.publisher.confirm();
+  await harness.advance(DIRECT_AFTER_MS);
+  expect(harness.published).toEqual([1, 2]);
+  harness.publisher.close();
+  harness.publisher.open();
+  await harness.advance(DIRECT_AFTER_MS);
+  await harness.accept();
+  expect(harness.published).toEqual([1, 2, 3, 4]);
+  await harness.durable();
+  harness.publisher.confirm();
+  await harness.advance(0);
+  expect(harness.published).toEqual([1, 2, 3, 4, 5]);
+});

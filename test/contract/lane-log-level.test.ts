@@ -164,6 +164,19 @@ test('a process that is killed leaves the mark that was recorded last', async ()
   expect(next.recordedMark).toBe(3);
 });
 
+test('without a checkpoint the mark says where an empty log goes on', async () => {
+  const path = await tempDir();
+  const first = await openStore(path);
+  const before = await first.lane(LANE);
+  await Promise.all([1, 2].map((seq) => append(before, numbered(seq))));
+  before.settle(2);
+  await first.close();
+  await rm(`${path}/checkpoint`);
+  const log = await (await openStore(path)).lane(LANE);
+  expect(log.lowWaterMark).toBe(2);
+  expect(await append(log, numbered(3))).toBe(2);
+});
+
 test('a checkpoint that cannot be written holds nothing up', async () => {
   const path = await tempDir();
   const earlier = await openStore(path);
