@@ -1,9 +1,9 @@
 import { readdir, rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
-import type { Db } from '../../src/store/batch-writer.ts';
 import type { StoreFinding } from '../../src/store/finding.ts';
 import { LevelStore } from '../../src/store/level-store.ts';
+import type { WritingHandle } from '../../src/store/writer/handle.ts';
 import { append } from '../helpers/append.ts';
 import { copyAsKilled } from '../helpers/copy-as-killed.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
@@ -21,11 +21,12 @@ async function loseLogs(location: string): Promise<void> {
   for (const name of logs) await rm(join(location, name));
 }
 
-vi.mock('../../src/store/database.ts', async (importOriginal) => {
-  const original = await importOriginal<typeof import('../../src/store/database.ts')>();
+vi.mock('../../src/store/writer/handle.ts', async (importOriginal) => {
+  const original = await importOriginal<typeof import('../../src/store/writer/handle.ts')>();
   return {
-    createDatabase: (location: string): Db => {
-      const db = original.createDatabase(location);
+    ...original,
+    createHandle: (location: string): WritingHandle => {
+      const db = original.createHandle(location);
       const open = db.open.bind(db);
       const forgetful = async (...args: Parameters<typeof open>): Promise<void> => {
         // The constructor asks for a passive one, which only waits.

@@ -1,4 +1,4 @@
-import type { Db } from '../../src/store/batch-writer.ts';
+import type { WritingHandle } from '../../src/store/writer/handle.ts';
 
 /** A write on its way to LevelDB. */
 export interface DiskWrite {
@@ -16,7 +16,7 @@ export class ControlledDisk {
   before: (write: DiskWrite, location: string) => Promise<void> = () => Promise.resolve();
 
   /** The database with its writes under control. */
-  control(db: Db): Db {
+  control(db: WritingHandle): WritingHandle {
     const { location } = db;
     const ask = (kind: DiskWrite['kind'], options: WriteOptions | undefined): Promise<void> =>
       this.before({ kind, isSync: options?.sync === true }, location);
@@ -26,7 +26,7 @@ export class ControlledDisk {
       del: db.del.bind(db),
       clear: db.clear.bind(db),
     };
-    const chained = (): ReturnType<Db['batch']> => {
+    const chained = (): ReturnType<WritingHandle['batch']> => {
       const batch = original.batch();
       const write = batch.write.bind(batch);
       const controlled = async (options?: WriteOptions): Promise<void> => {
