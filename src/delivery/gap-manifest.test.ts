@@ -83,7 +83,11 @@ test('the end of an epoch names its run, also where only the notes of the store 
     { epoch: 2, lastSeqs: new Map([['a', 7]]) },
     { epoch: 3, lastSeqs: undefined },
   ];
-  void gaps.previousRuns({ previousRuns, previousRunsTold: async () => undefined });
+  void gaps.previousRuns({
+    previousRuns,
+    unverified: [],
+    previousRunsTold: async () => undefined,
+  });
   await turn();
   const runs = told.map(({ event }) => JSON.parse(JSON.stringify(event)).run);
   expect(runs).toEqual(['dddddddddddddddd', RUNS.get(2), undefined]);
@@ -161,8 +165,32 @@ test('when an event cannot be made safe, none of its messages may be given up; l
   await later;
 });
 
+test('a start that could not verify what it found is told with its run, and then forgotten', async () => {
+  const { gaps, told } = manifest();
+  let isForgotten = false;
+  const telling = gaps.previousRuns({
+    previousRuns: [],
+    unverified: [{ epoch: 1, run: 'eeeeeeeeeeeeeeee', isAll: true }],
+    previousRunsTold: async () => {
+      isForgotten = true;
+    },
+  });
+  expect(told).toMatchObject([
+    {
+      routingKey: 'store-unverified',
+      event: { event: 'store-unverified', epoch: 1, run: 'eeeeeeeeeeeeeeee', isAll: true },
+    },
+  ]);
+  await turn();
+  expect(isForgotten).toBe(false);
+  told[0]?.safe();
+  await telling;
+  expect(isForgotten).toBe(true);
+});
+
 /** A store that remembers two runs. */
 class TwoRuns {
+  readonly unverified: readonly [] = [];
   previousRuns: readonly PreviousRun[] = [
     { epoch: 4, lastSeqs: new Map([['a', 17]]) },
     { epoch: 5, lastSeqs: undefined },

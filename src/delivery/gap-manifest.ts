@@ -1,4 +1,4 @@
-import type { MessageStore, PreviousRun } from './ports.ts';
+import type { MessageStore, PreviousRun, Unverified } from './ports.ts';
 
 /** Why messages that were numbered will never come. */
 export type GapReason =
@@ -86,15 +86,19 @@ export class GapManifest {
   }
 
   /**
-   * Tells how the runs before ended, oldest first: the last seq of each lane, or that nobody knows. The store
-   * forgets them when that is safe, so a crash before makes them be told again, and never not at all.
+   * Tells how the runs before ended, oldest first: the last seq of each lane, or that nobody knows; and which
+   * starts could not verify what they found. The store forgets them when that is safe, so a crash before makes them be told again, and never not at all.
    * @throws {GatewayError} LANE_CLOSED, STORE_CLOSED: the next start tells them.
    */
   async previousRuns(
-    store: Pick<MessageStore, 'previousRuns' | 'previousRunsTold'>,
+    store: Pick<MessageStore, 'previousRuns' | 'unverified' | 'previousRunsTold'>,
   ): Promise<void> {
-    if (store.previousRuns.length === 0) return;
-    await Promise.all(store.previousRuns.map((run) => this.#tellRun(run)));
+    const { previousRuns, unverified } = store;
+    if (previousRuns.length + unverified.length === 0) return;
+    await Promise.all([
+      ...previousRuns.map((run) => this.#tellRun(run)),
+      ...unverified.map((found) => this.#tellUnverified(found)),
+    ]);
     await store.previousRunsTold();
   }
 
@@ -108,6 +112,12 @@ export class GapManifest {
       ...(lastSeqs === undefined ? {} : { lastSeqs: Object.fromEntries(lastSeqs) }),
       at: this.#now(),
     });
+  }
+
+  #tellUnverified({ epoch, run, isAll }: Unverified): Promise<void> {
+    this.eventsTotal += 1;
+    const event = { event: 'store-unverified', epoch, run, isAll, at: this.#now() };
+    return this.#publish('store-unverified', event);
   }
 
   async #write(): Promise<void> {

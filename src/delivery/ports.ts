@@ -194,6 +194,16 @@ export interface RunNote {
   /** Tells machines apart; absent where that could not be found out. */
   readonly machine?: string;
   readonly clock?: ClockNote;
+  /** What earlier runs had stored may be gone uncounted when it began; until that is told. */
+  readonly unverified?: 'all' | 'ends';
+}
+
+/** Found at the start of a run: what was stored before and not delivered may be gone, and nobody can count it. */
+export interface Unverified {
+  readonly epoch: number;
+  readonly run: string | undefined;
+  /** The store was empty. False: only records at the ends of the logs may be missing. */
+  readonly isAll: boolean;
 }
 
 /** What is known of the time of a run. All in ms. */
@@ -239,8 +249,10 @@ export interface MessageStore {
   readonly previousRuns: readonly PreviousRun[];
   /** False while the disk fails: then nothing is acknowledged that is not safe. */
   readonly writable: boolean;
+  /** Starts that could not verify what they found, and that were not told of yet; oldest first. */
+  readonly unverified: readonly Unverified[];
   /**
-   * All `previousRuns` are told: no later run finds them. Resolves when that is durable.
+   * All `previousRuns` and `unverified` are told: no later run finds them. Resolves when that is durable.
    * @throws {GatewayError} STORE_CLOSED when the store is closed before: they are found again.
    */
   previousRunsTold(): Promise<void>;

@@ -1,4 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorText } from '../shared/errors.ts';
@@ -34,6 +34,8 @@ export class Checkpoint {
   #timer: NodeJS.Timeout | undefined;
   #hasFailed = false;
   failuresTotal = 0;
+  /** There is a file, and no copy in it is whole. */
+  isUnreadable = false;
 
   constructor(folder: string, hooks: CheckpointHooks) {
     this.#path = join(folder, 'checkpoint');
@@ -44,6 +46,7 @@ export class Checkpoint {
   async read(): Promise<Witness | undefined> {
     const found = await readPatiently(this.#path);
     this.#generation = found?.generation ?? 0;
+    this.isUnreadable = found === undefined && (await isThere(this.#path));
     return found?.witness;
   }
 
@@ -126,6 +129,13 @@ async function readPatiently(path: string): ReturnType<typeof readWitness> {
     }
   }
   return readWitness(path).catch(() => undefined);
+}
+
+function isThere(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    (error: unknown) => !(error instanceof Error && 'code' in error && error.code === 'ENOENT'),
+  );
 }
 
 /** Positions matter, so not for appending; made if it is not there, never emptied. */

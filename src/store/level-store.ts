@@ -1,16 +1,16 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StoreConfig } from '../config/types.ts';
-import type { MessageStore, PreviousRun, RunNote } from '../delivery/ports.ts';
+import type { MessageStore, PreviousRun, RunNote, Unverified } from '../delivery/ports.ts';
 import { GatewayError } from '../shared/errors.ts';
 import { Checkpoint } from './checkpoint.ts';
 import type { Witness } from './checkpoint-file.ts';
-import type { Contents } from './contents.ts';
 import { DiskRoom, folderBytes } from './disk.ts';
 import type { StoreFinding } from './finding.ts';
 import { LaneNumbers } from './lane-numbers.ts';
 import { LevelLaneLog } from './level-lane-log.ts';
 import { Mending } from './mending.ts';
+import type { Opened } from './open.ts';
 import { isCorruption, unusableError } from './open-faults.ts';
 import { LevelPacketIds } from './packet-ids.ts';
 import { RunHistory } from './run-history.ts';
@@ -140,9 +140,9 @@ export class LevelStore implements MessageStore {
    */
   async open(): Promise<void> {
     this.#witness = await this.#checkpoint.read();
-    const { contents } = await this.#mending.start(this.#witness);
+    const opened = await this.#mending.start(this.#witness);
     try {
-      await this.#beginRun(contents);
+      await this.#beginRun(opened);
     } catch (error) {
       await this.#db.close();
       if (error instanceof GatewayError) throw error;
@@ -210,6 +210,10 @@ export class LevelStore implements MessageStore {
     return this.#runs.notes;
   }
 
+  get unverified(): readonly Unverified[] {
+    return this.#runs.unverified;
+  }
+
   get previousRuns(): readonly PreviousRun[] {
     return this.#runs.previous;
   }
@@ -254,25 +258,31 @@ export class LevelStore implements MessageStore {
     if (lastSeqs !== undefined) await this.#runs.end(lastSeqs);
   }
 
-  async #beginRun(contents: Contents): Promise<void> {
+  async #beginRun({ contents, isMended }: Opened): Promise<void> {
     await checkFormat(this.#db, this.#config.path);
-    const run = await planRun(this.#db, contents, this.#witness);
+    const hasStored = contents.epoch > 0;
+    const existed = hasStored || isMended || this.#checkpoint.isUnreadable;
+    const isUnverified = existed && this.#witness === undefined;
+    const unverified = !isUnverified ? undefined : hasStored ? 'ends' : 'all';
+    const run = await planRun(this.#db, contents, { witness: this.#witness, unverified });
     this.#runs.begin(run);
     this.#serial = run.serial;
     this.#numbers.found(run.laneNumbers, run.maxLaneNumber);
     await this.#writer.begin();
     await writeFile(join(this.#config.path, 'owner'), String(process.pid)).catch(() => undefined);
-    if (contents.epoch === 0 || this.#witness !== undefined) return;
-    const detail = 'there is no checkpoint: if the end of a log is missing, it is not known';
+    if (unverified === undefined) return;
+    const detail = hasStored
+      ? 'there is no checkpoint: if the end of a log is missing, it is not known'
+      : 'there is neither a database nor a checkpoint that can be read: what was stored is gone, uncounted';
     this.#events.onFinding({ kind: 'tail-unverified', detail });
   }
 
   /** There was room to open, not to write: the ballast's room is for this. */
   async #beginRunOnFullDisk(): Promise<void> {
     await this.#room.releaseBallast();
-    const { contents } = await this.#mending.start(this.#witness);
+    const opened = await this.#mending.start(this.#witness);
     try {
-      await this.#beginRun(contents);
+      await this.#beginRun(opened);
     } catch (error) {
       await this.#db.close();
       throw error instanceof GatewayError ? error : unusableError(this.#config.path, error);

@@ -41,6 +41,8 @@ export interface Opened {
   readonly contents: Contents;
   /** False when it could not be brought to hold what it should. */
   readonly isWhole: boolean;
+  /** It had to be repaired or begun anew. */
+  readonly isMended: boolean;
 }
 
 const NOTHING: Witness = { epoch: 0, serial: 0, lanes: [] };
@@ -76,7 +78,7 @@ export async function openDatabase(parts: OpeningParts): Promise<Opened> {
   const found = known === undefined ? await openWhole(parts, isKept) : { fault: known };
   const opened =
     'epoch' in found
-      ? { contents: found, isWhole: true }
+      ? { contents: found, isWhole: true, isMended: false }
       : await heal(parts, { isKept, fault: found.fault });
   await syncDatabase(db.location).catch((error: unknown) => {
     throw unusableError(path, error);
@@ -171,7 +173,7 @@ async function heal(parts: OpeningParts, damage: Damage): Promise<Opened> {
     const isHopeless = isStart && isDamage(error) && (await safekeeping.isReadable());
     if (!isHopeless) throw unusableError(path, error);
     isRepaired = false;
-    return { contents: await startEmpty(parts), isWhole: false };
+    return { contents: await startEmpty(parts), isWhole: false, isMended: true };
   });
   const kind = isRepaired ? 'repaired' : 'started-empty';
   const detail = causeText(damage.fault);
@@ -194,7 +196,9 @@ async function repair(parts: OpeningParts, { isKept }: Damage): Promise<Opened> 
     await db.open();
     const contents = await readContents(db);
     const isWhole = await agrees(db, contents, witness);
-    if (isWhole || !isKept || nth === REPAIRS) return { contents, isWhole };
+    if (isWhole || !isKept || nth === REPAIRS) {
+      return { contents, isWhole, isMended: true };
+    }
   }
 }
 

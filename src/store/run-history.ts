@@ -1,4 +1,4 @@
-import type { PreviousRun, RunNote } from '../delivery/ports.ts';
+import type { PreviousRun, RunNote, Unverified } from '../delivery/ports.ts';
 import { encodeRunEnds } from './clean-end.ts';
 import { CLEAN_END_KEY } from './keys.ts';
 import { addRunNote } from './run-notes.ts';
@@ -30,6 +30,13 @@ export class RunHistory {
     this.previous = previousRuns;
   }
 
+  get unverified(): readonly Unverified[] {
+    const isUntold = (note: RunNote): boolean => note.unverified !== undefined;
+    return [...this.#notes.values()]
+      .filter(isUntold)
+      .map(({ epoch, run, unverified }) => ({ epoch, run, isAll: unverified === 'all' }));
+  }
+
   get notes(): Map<number, RunNote> {
     return this.#notes;
   }
@@ -42,10 +49,16 @@ export class RunHistory {
   }
 
   async told(): Promise<void> {
+    const told = this.unverified.map(({ epoch }) => {
+      const { unverified: _, ...note } = { epoch, ...this.#notes.get(epoch) };
+      return note;
+    });
     const addTo = (batch: Batch): void => {
       batch.del(CLEAN_END_KEY);
+      for (const note of told) addRunNote(batch, note);
     };
-    await this.#writer.written({ bytes: CLEAN_END_KEY.length, addTo });
+    await this.#writer.written({ bytes: (told.length + 1) * NOTE_BYTES, addTo });
+    for (const note of told) this.#notes.set(note.epoch, note);
     this.previous = [];
   }
 

@@ -36,6 +36,12 @@ export interface RunStart {
   readonly maxLaneNumber: number;
 }
 
+/** What the opening of the store has found. */
+export interface RunFindings {
+  readonly witness: Witness | undefined;
+  readonly unverified: RunNote['unverified'] | undefined;
+}
+
 /** @throws {GatewayError} STORE_FORMAT_UNKNOWN. A damaged format is no format. */
 export async function checkFormat(db: DatabaseView, path: string): Promise<void> {
   const format = (await readSealed(db, FORMAT_KEY))?.[0] ?? FORMAT_VERSION;
@@ -50,7 +56,7 @@ export async function checkFormat(db: DatabaseView, path: string): Promise<void>
 export async function planRun(
   db: DatabaseView,
   contents: Contents,
-  witness: Witness | undefined,
+  { witness, unverified }: RunFindings,
 ): Promise<RunStart> {
   const lastEpoch = Math.max(contents.epoch, witness?.epoch ?? 0);
   const epoch = lastEpoch + 1;
@@ -61,7 +67,7 @@ export async function planRun(
   const runs = await readRunNotes(db);
   const previousRuns = lastEpoch === 0 ? [] : untoldRuns(lastEpoch, ends, runs.get(lastEpoch)?.run);
   const run = randomBytes(RUN_BYTES).toString('hex');
-  runs.set(epoch, { epoch, run });
+  runs.set(epoch, { epoch, run, ...(unverified === undefined ? {} : { unverified }) });
   return {
     epoch,
     run,
