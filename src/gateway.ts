@@ -17,11 +17,13 @@ import type { Log } from './observe/log.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
 import { createParkedRoutes } from './observe/parked-routes.ts';
 import type { SnapshotSources } from './observe/sources.ts';
+import { traceAndWarn } from './origin-warning.ts';
 import { GatewayError } from './shared/errors.ts';
 import type { DeviceMessage } from './shared/message.ts';
 import { promised } from './shared/receipt.ts';
 import type { StoreFinding } from './store/finding.ts';
 import { LevelStore } from './store/level-store.ts';
+import type { StoreOrigin } from './store/origin.ts';
 
 /** The lane of the gap manifest. No mapping can have this name. */
 const GAP_LANE = 'tidegate.gaps';
@@ -54,6 +56,7 @@ export class Gateway {
   readonly #mqtt: MqttServer;
   readonly #metrics: Metrics;
   readonly #admin: AdminServer;
+  #storeOrigin: StoreOrigin = 'unknown';
   #isListening = false;
 
   constructor({ config, log, version }: GatewayParts) {
@@ -102,6 +105,7 @@ export class Gateway {
     try {
       checkTls(this.#config.amqp);
       await this.#store.open();
+      this.#storeOrigin = await traceAndWarn(this.#store, this.#config, this.#log);
       this.#connection.start();
       await this.#startGaps();
       for (const mapping of this.#config.mappings) {
@@ -285,6 +289,7 @@ export class Gateway {
     return assessHealth({
       listening: this.#isListening,
       storeWritable: this.#store.writable && !lanes.some((lane) => lane.waitingMessages > 0),
+      storeOrigin: this.#storeOrigin,
       brokerConnected: connected,
       brokerBlocked: blockedReason !== undefined,
       lanes: lanes.map((lane) => ({ lane: lane.name, state: lane.state })),
@@ -294,7 +299,7 @@ export class Gateway {
   #sources(): SnapshotSources {
     return {
       lanes: () => this.#allLanes().map(snapshotLane),
-      store: () => this.#store.stats(),
+      store: () => ({ ...this.#store.stats(), origin: this.#storeOrigin }),
       amqp: () => {
         const { connected, blockedReason, reconnects } = this.#connection.state();
         return { connected, blocked: blockedReason !== undefined, reconnectsTotal: reconnects };

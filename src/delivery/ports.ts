@@ -193,6 +193,8 @@ export interface RunNote {
   readonly run?: string;
   /** Tells machines apart; absent where that could not be found out. */
   readonly machine?: string;
+  /** Tells a store from its copies, likewise. */
+  readonly birth?: string;
   readonly clock?: ClockNote;
   /** What earlier runs had stored may be gone uncounted when it began; until that is told. */
   readonly unverified?: 'all' | 'ends';
@@ -241,7 +243,7 @@ export interface MessageStore {
    * Changes what is kept of this run. Resolves when that is durable.
    * @throws {GatewayError} STORE_CLOSED, or why it could not be written: nothing is kept of it then.
    */
-  noteRun(change: Pick<RunNote, 'clock' | 'machine'>): Promise<void>;
+  noteRun(change: Pick<RunNote, 'clock' | 'machine' | 'birth'>): Promise<void>;
   /**
    * The runs before this one whose end was not told yet, oldest first; none in a new store. The last of them is
    * the run before; others are there when that one ended before it had told of them.

@@ -10,6 +10,7 @@ import type { SnapshotSources } from './sources.ts';
 const FACTS = {
   listening: true,
   storeWritable: true,
+  storeOrigin: 'same' as const,
   brokerConnected: true,
   brokerBlocked: false,
   lanes: [],
@@ -23,6 +24,7 @@ const SOURCES: SnapshotSources = {
     bytesWrittenTotal: 0,
     writeErrorsTotal: 0,
     reopensTotal: 0,
+    origin: 'same',
     sizeBytes: 0,
   }),
   amqp: () => ({ connected: true, blocked: false, reconnectsTotal: 0 }),

@@ -47,6 +47,11 @@ const GAUGES: readonly Row[] = [
   ],
   ['store_writable', '1 while the store takes writes.', (now) => now.store.writable],
   ['store_size_bytes', 'Size of the store on disk.', (now) => now.store.sizeBytes],
+  [
+    'store_moved',
+    '1 in a run that found its store moved from another machine, put back or copied.',
+    ({ store: { origin } }) => origin === 'moved' || origin === 'copied',
+  ],
   ['amqp_connected', '1 while connected to a broker.', (now) => now.amqp.connected],
   [
     'amqp_blocked',

@@ -4,6 +4,7 @@ import { assessHealth, type HealthFacts } from './health.ts';
 const GOOD: HealthFacts = {
   listening: true,
   storeWritable: true,
+  storeOrigin: 'same',
   brokerConnected: true,
   brokerBlocked: false,
   lanes: [{ lane: 'telemetry', state: 'direct' }],
@@ -35,4 +36,14 @@ test('the checks name what is wrong', () => {
   expect(health.checks.lanes).toEqual({ status: 'degraded', text: 'stalled: a' });
   expect(health.checks.broker.status).toBe('degraded');
   expect(health.checks.store.status).toBe('ok');
+});
+
+test.each([
+  ['same', 'writable'],
+  ['unknown', 'writable'],
+  ['moved', 'writable; was last used on another machine'],
+  ['copied', 'writable; is a copy, or was put back'],
+] as const)('a store of origin %s is ready, and says so: %s', (storeOrigin, text) => {
+  const health = assessHealth({ ...GOOD, storeOrigin });
+  expect(health).toMatchObject({ status: 'ok', checks: { store: { status: 'ok', text } } });
 });

@@ -1,3 +1,4 @@
+import type { StoreOrigin } from '../store/origin.ts';
 import type { LaneState } from './sources.ts';
 
 /** What health is judged by. */
@@ -5,6 +6,7 @@ export interface HealthFacts {
   /** Every MQTT listener accepts connections. */
   readonly listening: boolean;
   readonly storeWritable: boolean;
+  readonly storeOrigin: StoreOrigin;
   readonly brokerConnected: boolean;
   readonly brokerBlocked: boolean;
   readonly lanes: readonly { readonly lane: string; readonly state: LaneState }[];
@@ -33,9 +35,7 @@ export interface Health {
 export function assessHealth(facts: HealthFacts): Health {
   const checks: Health['checks'] = {
     mqtt: facts.listening ? ok('listening') : failed('not listening'),
-    store: facts.storeWritable
-      ? ok('writable')
-      : failed('not writable or full: nothing is acknowledged that the broker has not confirmed'),
+    store: checkStore(facts),
     broker: checkBroker(facts),
     lanes: checkLanes(facts),
   };
@@ -48,6 +48,17 @@ export function assessHealth(facts: HealthFacts): Health {
 function statusOf(ready: boolean, perfect: boolean): Health['status'] {
   if (!ready) return 'unready';
   return perfect ? 'ok' : 'degraded';
+}
+
+/** Where the store comes from takes nothing away from it, so that only stands in the text. */
+function checkStore({ storeWritable, storeOrigin }: HealthFacts): HealthCheck {
+  if (!storeWritable) {
+    return failed(
+      'not writable or full: nothing is acknowledged that the broker has not confirmed',
+    );
+  }
+  if (storeOrigin === 'moved') return ok('writable; was last used on another machine');
+  return ok(storeOrigin === 'copied' ? 'writable; is a copy, or was put back' : 'writable');
 }
 
 function checkBroker(facts: HealthFacts): HealthCheck {

@@ -39,6 +39,7 @@ class FakeSources implements SnapshotSources {
     writeErrorsTotal: 1,
     reopensTotal: 1,
     sizeBytes: 123,
+    origin: 'copied',
   });
   amqp = (): ReturnType<SnapshotSources['amqp']> => ({
     connected: false,

@@ -1,3 +1,5 @@
+import type { StoreOrigin } from '../store/origin.ts';
+
 /** How a lane stands. Everything but `direct` means that messages go through the store. */
 export type LaneState = 'direct' | 'spilling' | 'draining' | 'stalled';
 
@@ -51,6 +53,8 @@ export interface StoreSnapshot {
   /** Closings and openings after a write error. */
   readonly reopensTotal: number;
   readonly sizeBytes: number;
+  /** Where it was when it was last used, as found at the start of this run. */
+  readonly origin: StoreOrigin;
 }
 
 /** The connection to the broker at one moment. */

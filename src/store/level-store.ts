@@ -218,7 +218,7 @@ export class LevelStore implements MessageStore {
     return this.#runs.previous;
   }
 
-  noteRun(change: Pick<RunNote, 'clock' | 'machine'>): Promise<void> {
+  noteRun(change: Pick<RunNote, 'clock' | 'machine' | 'birth'>): Promise<void> {
     return this.#runs.note(change);
   }
 

@@ -41,7 +41,7 @@ export class RunHistory {
     return this.#notes;
   }
 
-  note(change: Pick<RunNote, 'clock' | 'machine'>): Promise<void> {
+  note(change: Pick<RunNote, 'clock' | 'machine' | 'birth'>): Promise<void> {
     const note = { ...this.#notes.get(this.epoch), ...change, epoch: this.epoch };
     this.#notes.set(this.epoch, note); // with the head of the next opening, should the batch fail
     const addTo = (batch: Batch): void => addRunNote(batch, note);
