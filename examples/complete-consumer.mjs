@@ -17,22 +17,25 @@ const { values } = parseArgs({
     once: { type: 'boolean', default: false },
   },
 });
-const accounts = new Map(); // one for each gateway and epoch
-const newest = new Map(); // the highest epoch of each gateway
+const accounts = new Map(); // one for each run of a gateway
+const latest = new Map(); // of each gateway, the account of the run that began last
+const gaps = []; // what was named
 
-function account(gateway, epoch) {
-  const key = `${gateway}/${values.lane}/${epoch}`;
-  newest.set(gateway, Math.max(epoch, newest.get(gateway) ?? 0));
-  const fresh = { key, gateway, epoch, delivered: new Set(), named: [], last: 0, end: undefined };
+// Neither epoch nor run tells a run alone: a store that was put back counts an epoch again, and 0.1.0 gave no run.
+function account(gateway, epoch, run) {
+  const key = `${gateway}/${values.lane}/${run ? `${epoch}-${run}` : epoch}`; // as its message-ids begin
+  const fresh = { key, gateway, epoch, run, delivered: new Set(), last: 0, end: undefined };
   if (!accounts.has(key)) accounts.set(key, fresh);
   return accounts.get(key);
 }
 
 function takeMessage({ properties: { headers } }) {
   if (headers['x-lane'] !== values.lane) return;
-  const its = account(headers['x-gateway-id'], headers['x-epoch']);
+  const its = account(headers['x-gateway-id'], headers['x-epoch'], headers['x-run']);
   const seq = headers['x-seq'];
   if (its.delivered.has(seq)) return; // again: same message-id, the work is done
+  // Not by the epoch: that of a store that was put back is lower.
+  if (its.delivered.size === 0 && its.end === undefined) latest.set(its.gateway, its);
   its.delivered.add(seq); // here goes the work
   its.last = Math.max(its.last, seq);
 }
@@ -40,33 +43,46 @@ function takeMessage({ properties: { headers } }) {
 function takeEvent({ properties: { headers }, content }) {
   const gateway = headers['x-gateway-id'];
   const event = JSON.parse(content);
-  if (event.event === 'epoch-ended') account(gateway, event.epoch).end = event;
+  if (event.event === 'epoch-ended') account(gateway, event.epoch, event.run).end = event;
   if (event.event !== 'gap' || event.lane !== values.lane) return;
-  const { epoch = event.toEpoch, toEpoch = epoch, fromSeq = 1, toSeq = Infinity } = event;
-  for (let each = epoch; each <= toEpoch; each++) {
-    const [from, to] = [each === epoch ? fromSeq : 1, each === toEpoch ? toSeq : Infinity];
-    const its = account(gateway, each);
-    its.named.push([from, to]);
-    if (to < Infinity) its.last = Math.max(its.last, to);
-  }
+  const { epoch, run, fromSeq = 1, toEpoch, toRun, toSeq = Infinity } = event;
+  if (epoch === undefined && toEpoch === undefined) return; // damage has left nothing to tell where
+  const [begin, end] = [
+    { epoch, run },
+    { epoch: toEpoch, run: toRun },
+  ];
+  const [from, to] = [epoch === undefined ? end : begin, toEpoch === undefined ? begin : end];
+  gaps.push({ gateway, from: { ...from, seq: fromSeq }, to: { ...to, seq: toSeq } });
+  account(gateway, from.epoch, from.run);
+  const its = account(gateway, to.epoch, to.run);
+  if (toSeq < Infinity) its.last = Math.max(its.last, toSeq);
+}
+
+// Both ends belong to a gap, and all epochs between them.
+function names({ gateway, from, to }, its, seq) {
+  if (gateway !== its.gateway || its.epoch < from.epoch || its.epoch > to.epoch) return false;
+  if (its.epoch === from.epoch && (its.run !== from.run || seq < from.seq)) return false;
+  return its.epoch !== to.epoch || (its.run === to.run && seq <= to.seq);
 }
 
 function report() {
-  for (const { key, gateway, epoch, delivered, named, last, end } of accounts.values()) {
-    // An epoch whose end nobody told, with a later one behind it, has crashed as well.
-    const crashed = end ? !end.clean : epoch < newest.get(gateway);
+  for (const its of accounts.values()) {
+    const { key, gateway, epoch, delivered, last, end } = its;
+    const current = latest.get(gateway) ?? its;
+    // A run whose end nobody told, with another begun since, has crashed as well.
+    const crashed = end ? !end.clean : its !== current && epoch <= current.epoch;
     const until = end?.lastSeqs?.[values.lane] ?? last;
     const [missing, unacknowledged] = [[], []];
     let gone = 0;
     for (let seq = 1; seq <= until; seq++) {
       if (delivered.has(seq)) continue;
-      if (named.some(([from, to]) => from <= seq && seq <= to)) gone++;
+      if (gaps.some((gap) => names(gap, its, seq))) gone++;
       // What was in flight when it crashed was not acknowledged yet: the device sends it again, as a new one.
       else (crashed && seq > until - Number(values.window) ? unacknowledged : missing).push(seq);
     }
     const state = crashed ? 'crashed' : end ? 'ended' : 'running';
     const counts = { until, delivered: delivered.size, named: gone };
-    console.log(JSON.stringify({ epoch: key, state, ...counts, missing, unacknowledged }));
+    console.log(JSON.stringify({ run: key, state, ...counts, missing, unacknowledged }));
   }
   if (values.once) channel.close().then(() => connection.close());
   else timer = setTimeout(report, Number(values.quiet));

@@ -12,7 +12,8 @@ const PATIENCE = { withinMs: 60_000 };
 const EXAMPLE = fileURLToPath(new URL('../../examples/complete-consumer.mjs', import.meta.url));
 
 interface Report {
-  readonly epoch: string;
+  /** What its message-ids begin with. */
+  readonly run: string;
   readonly state: string;
   readonly until: number;
   readonly delivered: number;
@@ -23,7 +24,7 @@ interface Report {
 
 interface Example {
   readonly exited: Promise<ProcessExit>;
-  /** The last report of each epoch, oldest first. */
+  /** The last report of each run, oldest first. */
   reports(): Report[];
 }
 
@@ -46,9 +47,9 @@ async function runExample(...args: string[]): Promise<Example> {
     const complete = output.slice(0, output.lastIndexOf('\n') + 1);
     const all = complete.split('\n').filter(Boolean);
     const last = new Map(
-      all.map((line): [string, Report] => [JSON.parse(line).epoch, JSON.parse(line)]),
+      all.map((line): [string, Report] => [JSON.parse(line).run, JSON.parse(line)]),
     );
-    return [...last.values()].sort((a, b) => (a.epoch < b.epoch ? -1 : 1));
+    return [...last.values()].sort((a, b) => (a.run < b.run ? -1 : 1));
   };
   return { exited: exitOf(child), reports };
 }
@@ -85,13 +86,15 @@ test('the completeness example proves that all of a gateway was delivered or nam
   await its.start();
   await publishRange(await connectDevice(its), 401, 420);
 
+  const keyOf = (epoch: number): unknown =>
+    expect.stringMatching(new RegExp(`^site/${LANE}/${epoch}-[0-9a-f]{16}$`));
   const proof = { missing: [], unacknowledged: [] };
   await eventually(() => {
     const reports = example.reports();
     expect(reports).toMatchObject([
-      { epoch: `site/${LANE}/1`, state: 'ended', until: 300, ...proof },
-      { epoch: `site/${LANE}/2`, state: 'crashed', until: 100, ...proof },
-      { epoch: `site/${LANE}/3`, state: 'running', until: 20, ...proof },
+      { run: keyOf(1), state: 'ended', until: 300, ...proof },
+      { run: keyOf(2), state: 'crashed', until: 100, ...proof },
+      { run: keyOf(3), state: 'running', until: 20, ...proof },
     ]);
     for (const { delivered, named, until } of reports) expect(delivered + named).toBe(until);
   }, PATIENCE);
@@ -129,5 +132,48 @@ test('the completeness example tells what is missing, and what was only in fligh
     { state: 'crashed', until: 12, delivered: 10, missing: [2], unacknowledged: [11] },
     { state: 'crashed', until: 1, delivered: 1, missing: [], unacknowledged: [] },
     { state: 'running', until: 3, delivered: 1, named: 2, missing: [], unacknowledged: [] },
+  ]);
+});
+
+test('the completeness example keeps the runs of a store that was put back apart', async () => {
+  const [exchange, gaps] = [`complete-${randomUUID()}`, `gaps-${randomUUID()}`];
+  const names = ['--exchange', exchange, '--gaps', gaps, '--queue', exchange];
+  const example = await runExample(...names, '--window', '2', '--quiet', '3000', '--once');
+  const channel = await broker();
+  const publish = (epoch: number, run: string, seq: number): unknown => {
+    const identity = { 'x-gateway-id': 'g', 'x-lane': LANE, 'x-epoch': epoch, 'x-run': run };
+    return channel.publish(exchange, 'k', Buffer.alloc(0), {
+      headers: { ...identity, 'x-seq': seq },
+    });
+  };
+  const tell = (event: object): unknown =>
+    channel.publish(gaps, 'k', Buffer.from(JSON.stringify(event)), {
+      headers: { 'x-gateway-id': 'g' },
+    });
+  // A run of an epoch, another of the same after the store was put back, and what followed that one.
+  for (const seq of [1, 2, 5, 6]) publish(2, 'a', seq);
+  for (const seq of [1, 2]) publish(2, 'b', seq);
+  tell({ event: 'gap', lane: LANE, epoch: 2, run: 'b', fromSeq: 3, toSeq: 4, count: 2 });
+  tell({ event: 'epoch-ended', epoch: 2, run: 'b', clean: true, lastSeqs: { [LANE]: 5 } });
+  publish(3, 'c', 1);
+  // Damage over three epochs.
+  const gap = { event: 'gap', lane: LANE, reason: 'damaged', count: 4 };
+  tell({ ...gap, epoch: 3, run: 'c', fromSeq: 2, toEpoch: 5, toRun: 'e', toSeq: 1 });
+  tell({ event: 'epoch-ended', epoch: 3, run: 'c', clean: true, lastSeqs: { [LANE]: 3 } });
+  tell({ event: 'epoch-ended', epoch: 4, run: 'd', clean: true, lastSeqs: { [LANE]: 1 } });
+  publish(5, 'e', 2);
+  await channel.waitForConfirms();
+  expect(await example.exited).toEqual({ code: 0, signal: null });
+  const runs = example.reports();
+  expect(runs.map(({ run }) => run)).toEqual(
+    ['2-a', '2-b', '3-c', '4-d', '5-e'].map((run) => `g/${LANE}/${run}`),
+  );
+  expect(runs).toMatchObject([
+    // The gap of the other run explains nothing here.
+    { state: 'crashed', until: 6, delivered: 4, named: 0, missing: [3, 4], unacknowledged: [] },
+    { state: 'ended', until: 5, delivered: 2, named: 2, missing: [5], unacknowledged: [] },
+    { state: 'ended', until: 3, delivered: 1, named: 2, missing: [], unacknowledged: [] },
+    { state: 'ended', until: 1, delivered: 0, named: 1, missing: [], unacknowledged: [] },
+    { state: 'running', until: 2, delivered: 1, named: 1, missing: [], unacknowledged: [] },
   ]);
 });
