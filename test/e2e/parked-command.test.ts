@@ -8,6 +8,7 @@ import { consumeAll } from '../helpers/consumer.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { freePort } from '../helpers/free-port.ts';
 import { type GatewayProcess, startGateway } from '../helpers/gateway-process.ts';
+import { withoutRun } from '../helpers/message-id.ts';
 import { sharedAmqpUrl } from '../helpers/shared-rabbit.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 
@@ -74,9 +75,12 @@ test('parked messages are listed and shown, and released when they can be routed
   expect(counts.out).toMatch(/^LANE +PARKED\nall +3\n/);
 
   const listed = await parked('list', '--lane', 'all', '--limit', '2', '--config', configFile);
-  expect(listed.out).toMatch(/site\/all\/1\.1 +unroutable .* devices\/a\/temperature +NO_ROUTE/);
+  expect(listed.out).toMatch(
+    /site\/all\/1-[0-9a-f]{16}\.1 +unroutable .* devices\/a\/temperature +NO_ROUTE/,
+  );
   expect(listed.out).toContain('the oldest 2 of 3');
-  const shown = await parked('show', 'site/all/1.2', '--config', configFile);
+  const [, id = ''] = /^(site\/all\/1-[0-9a-f]{16}\.2) /m.exec(listed.out) ?? [];
+  const shown = await parked('show', id, '--config', configFile);
   expect(shown.out).toContain('client id      pump\n');
   expect(shown.out).toContain('\n\ntwo\\x1b[2J\n');
   const binary = await parked('show', 'all/1.3', '--config', configFile, '--json');
@@ -132,10 +136,19 @@ test('what is not done is told on standard error, with 1, and wrong usage with 2
   const { configFile } = await startWithParked();
   const unknown = await parked('release', 'none', '--config', configFile);
   expect(unknown).toMatchObject({ code: 1, err: 'no lane is named none; see GET /api/parked\n' });
+  const otherRun = await parked('show', `all/1-${'0'.repeat(16)}.1`, '--config', configFile);
+  expect(otherRun).toMatchObject({ code: 1, err: expect.stringContaining('has no 1-0000') });
   const missing = await parked('show', 'all/1.9', '--config', configFile);
   expect(missing).toMatchObject({ code: 1, err: expect.stringContaining('has no 1.9') });
 
-  for (const args of [['show', '1.2'], ['discard', 'all'], ['release'], ['lits'], ['--nope']]) {
+  for (const args of [
+    ['show', '1.2'],
+    ['show', 'all/1-77.2'],
+    ['discard', 'all'],
+    ['release'],
+    ['lits'],
+    ['--nope'],
+  ]) {
     expect(await parked(...args), args.join(' ')).toMatchObject({ code: 2, out: '' });
   }
   const noFile = await parked('--config', '/nonexistent.yaml');
@@ -154,7 +167,7 @@ async function bindAndConsume(exchange: string): Promise<string[]> {
   const consumer = consumeAll({
     url,
     queue: exchange,
-    onMessage: (message) => received.push(String(message.properties.messageId)),
+    onMessage: (message) => received.push(withoutRun(message.properties.messageId)),
   });
   onTestFinished(() => consumer.close());
   return received;

@@ -2,6 +2,7 @@ import type { ConsumeMessage } from 'amqplib';
 import { connectAsync, type MqttClient } from 'mqtt';
 import { expect, onTestFinished, test } from 'vitest';
 import { eventually } from '../helpers/eventually.ts';
+import { withoutRun } from '../helpers/message-id.ts';
 import { reload } from '../helpers/reload.ts';
 import { sharedAmqpUrl } from '../helpers/shared-rabbit.ts';
 import { createSite, LANE, type Site } from '../helpers/site.ts';
@@ -27,7 +28,7 @@ async function start(): Promise<Started> {
   const received: string[] = [];
   const messages: ConsumeMessage[] = [];
   site.consume((message) => {
-    received.push(`${message.content} ${message.properties.messageId}`);
+    received.push(`${message.content} ${withoutRun(message.properties.messageId)}`);
     messages.push(message);
   });
   const device = await connectAsync(`mqtt://127.0.0.1:${site.mqttPort}`, { clientId: 'd1' });

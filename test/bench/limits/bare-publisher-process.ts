@@ -10,6 +10,8 @@ const CLIENTS = 20;
 const TICK_MS = 1;
 const MS_PER_SECOND = 1000;
 const US_PER_SECOND = 1_000_000;
+/** As the gateway's, which has another at each start. */
+const RUN = '6f1e0b8a92c4d7e5';
 
 const options = JSON.parse(process.argv[2] ?? '{}') as BarePublisherOptions;
 const { url, exchange, messages, payloadBytes, window, ratePerSecond, warmUpMs = 0 } = options;
@@ -36,7 +38,7 @@ function publish(sinceMs: number): void {
     {
       persistent: true,
       mandatory: true,
-      messageId: `bench/telemetry/1.${sent}`,
+      messageId: `bench/telemetry/1-${RUN}.${sent}`,
       timestamp: Math.floor(Date.now() / MS_PER_SECOND),
       appId: 'tidegate',
       headers: {
@@ -48,6 +50,7 @@ function publish(sinceMs: number): void {
         'x-gateway-id': 'bench',
         'x-lane': 'telemetry',
         'x-epoch': 1,
+        'x-run': RUN,
         'x-seq': sent,
         'x-received-at': Date.now(),
         'x-backlog': false,
