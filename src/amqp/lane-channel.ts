@@ -1,18 +1,13 @@
-import {
-  type ChannelModel,
-  type ConfirmChannel,
-  IllegalOperationError,
-  type Message,
-} from 'amqplib';
+import { type ChannelModel, type ConfirmChannel, IllegalOperationError } from 'amqplib';
 import type { CloseReason, PublishOutcome } from '../delivery/ports.ts';
 import { errorText } from '../shared/errors.ts';
 import type { LaneMessage } from '../shared/message.ts';
-import { messageIdOf } from '../shared/message-id.ts';
 import { noteClosedByBroker, numbersReusable } from './channel-drain.ts';
 import { ChannelOutput } from './channel-output.ts';
 import { settledWithin } from './pause.ts';
 import { bodyApart, PublishFrames } from './publish-frames.ts';
 import { replyCodeOf } from './reply-code.ts';
+import { Unanswered } from './unanswered.ts';
 
 /** What distinguishes the channels of two lanes. */
 export interface LaneChannelOptions {
@@ -26,7 +21,6 @@ export interface LaneChannelOptions {
 }
 
 type Done = (outcome: PublishOutcome) => void;
-type Returned = Extract<PublishOutcome, { kind: 'returned' }>;
 
 const CONFIRMED: PublishOutcome = { kind: 'confirmed' };
 const NACKED: PublishOutcome = { kind: 'nacked' };
@@ -38,8 +32,7 @@ const SYNTAX_ERROR = 502;
 export class LaneChannel {
   readonly #channel: ConfirmChannel;
   readonly #options: LaneChannelOptions;
-  /** Returns whose confirm is still to come, by message-id: a basic.return has no delivery tag. */
-  readonly #returned: Map<string, Returned> = new Map();
+  readonly #unanswered: Unanswered;
   readonly #output: ChannelOutput;
   readonly #frames: PublishFrames;
   #live = true;
@@ -50,6 +43,7 @@ export class LaneChannel {
   constructor(channel: ConfirmChannel, options: LaneChannelOptions) {
     this.#channel = channel;
     this.#options = options;
+    this.#unanswered = new Unanswered(options.lane);
     this.#output = new ChannelOutput(channel);
     const { number, frameMax } = this.#output;
     this.#frames = new PublishFrames({ ...options, channel: number, frameMax });
@@ -68,9 +62,11 @@ export class LaneChannel {
     if (!this.#live) return; // its loss is being told
     try {
       const frames = this.#frames.encode(message);
+      const tag = this.#unanswered.nextTag;
       this.#output.send(frames, bodyApart(message), (error) => {
-        if (this.#live) done(this.#outcomeOf(message, error));
+        if (this.#live) done(this.#outcomeOf(tag, error));
       });
+      this.#unanswered.add(message);
     } catch (error) {
       // Later, never from inside publish. It is encoded before it is sent: nothing has left.
       queueMicrotask(() => this.#failed(error, done));
@@ -80,7 +76,7 @@ export class LaneChannel {
   /** From now on no outcome comes and no loss is told. */
   abandon(): void {
     this.#live = false;
-    this.#returned.clear();
+    this.#unanswered.clear();
     this.#output.drop();
   }
 
@@ -100,19 +96,12 @@ export class LaneChannel {
     // Before amqplib's own listener, which answers all open publishes with an error that looks like a nack.
     this.#channel.prependListener('close', () => this.abandon());
     this.#channel.on('return', (returned) => {
-      const id: unknown = returned.properties.messageId;
-      if (this.#live && typeof id === 'string') this.#returned.set(id, outcomeOfReturn(returned));
+      if (this.#live) this.#unanswered.returned(returned);
     });
   }
 
-  /** The basic.return of a message comes before its confirm (RabbitMQ docs/confirms#when-publishes-are-confirmed). */
-  #outcomeOf(message: LaneMessage, error: unknown): PublishOutcome {
-    let returned: Returned | undefined;
-    if (this.#returned.size > 0) {
-      const messageId = messageIdOf(message, this.#options.lane);
-      returned = this.#returned.get(messageId);
-      this.#returned.delete(messageId);
-    }
+  #outcomeOf(tag: number, error: unknown): PublishOutcome {
+    const returned = this.#unanswered.answered(tag);
     if (error !== null && error !== undefined) return NACKED;
     this.hasConfirmed = true;
     return returned ?? CONFIRMED;
@@ -132,9 +121,4 @@ export class LaneChannel {
     const code = replyCode === undefined ? {} : { replyCode };
     this.#options.onLost({ scope: 'channel', ...code, text: errorText(error) }, this);
   }
-}
-
-function outcomeOfReturn(returned: Message): Returned {
-  const { replyCode, replyText } = returned.fields as unknown as Returned; // not in amqplib's types
-  return { kind: 'returned', replyCode, replyText };
 }
