@@ -7,6 +7,7 @@ import { idleClients } from './idle-clients.ts';
 import { ingest } from './ingest.ts';
 import { latency } from './latency.ts';
 import { slowDisk } from './slow-disk.ts';
+import { startMappings } from './start-mappings.ts';
 
 /** All scenarios, in the order in which they run. */
 export const scenarios: readonly Scenario[] = [
@@ -15,6 +16,7 @@ export const scenarios: readonly Scenario[] = [
   latency,
   healthyWrites,
   idleClients,
+  startMappings,
   backlog,
   slowDisk,
   ...curves,
