@@ -5,7 +5,7 @@ import type { Measured, Scenario, Stage } from '../scenario.ts';
 import { withContender } from './steps.ts';
 
 const MAPPINGS = 1_000;
-const POLL_MS = 20;
+const POLL_MS = 100; // each look costs the gateway some ms
 const OPEN_LIMIT_MS = 180_000;
 
 /** What the mappings of a subject lead to. */
