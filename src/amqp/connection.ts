@@ -5,6 +5,7 @@ import { GatewayError } from '../shared/errors.ts';
 import { type BrokerUrl, parseBrokerUrl } from './broker-url.ts';
 import { dial, type TlsMaterial } from './dial.ts';
 import type { Link, LinkListener } from './link.ts';
+import { OpeningTurns } from './opening-turns.ts';
 import { pause, untilAborted } from './pause.ts';
 
 export interface AmqpConnectionOptions {
@@ -77,6 +78,8 @@ const STOPPED: CloseReason = { scope: 'connection', text: 'stopped' };
  * URLs: whatever ends a connection moves on to the next URL, and a pause comes after each full round.
  */
 export class AmqpConnection {
+  /** The lanes share it, so they share its opening too. */
+  readonly openings: OpeningTurns = new OpeningTurns();
   readonly #urls: readonly BrokerUrl[];
   readonly #options: typeof DEFAULTS & AmqpConnectionOptions;
   readonly #listeners: Set<ConnectionListener> = new Set();

@@ -4,9 +4,11 @@ import { errorText } from '../shared/errors.ts';
 import type { LaneMessage } from '../shared/message.ts';
 import { noteClosedByBroker, numbersReusable } from './channel-drain.ts';
 import { ChannelOutput } from './channel-output.ts';
+import type { Patience } from './no-answer.ts';
 import { settledWithin } from './pause.ts';
 import { bodyApart, PublishFrames } from './publish-frames.ts';
 import { replyCodeOf } from './reply-code.ts';
+import { ensureTopology, type Topology } from './topology.ts';
 import { Unanswered } from './unanswered.ts';
 
 /** What distinguishes the channels of two lanes. */
@@ -30,6 +32,7 @@ const SYNTAX_ERROR = 502;
 
 /** One open confirm channel of one lane, until it is lost. Then no outcome comes any more. */
 export class LaneChannel {
+  readonly #model: ChannelModel;
   readonly #channel: ConfirmChannel;
   readonly #options: LaneChannelOptions;
   readonly #unanswered: Unanswered;
@@ -40,7 +43,8 @@ export class LaneChannel {
   hasConfirmed = false;
   #lostAlone = false;
 
-  constructor(channel: ConfirmChannel, options: LaneChannelOptions) {
+  constructor(model: ChannelModel, channel: ConfirmChannel, options: LaneChannelOptions) {
+    this.#model = model;
     this.#channel = channel;
     this.#options = options;
     this.#unanswered = new Unanswered(options.lane);
@@ -52,9 +56,18 @@ export class LaneChannel {
   /** Opens a channel in confirm mode (confirm.select). */
   static async open(model: ChannelModel, options: LaneChannelOptions): Promise<LaneChannel> {
     await numbersReusable(model);
-    const channel = new LaneChannel(await model.createConfirmChannel(), options);
-    channel.#watch(model);
+    const channel = new LaneChannel(model, await model.createConfirmChannel(), options);
+    channel.#watch();
     return channel;
+  }
+
+  /**
+   * Makes sure of exchanges and queues; see {@link ensureTopology}. On this channel, before it carries a message: one more
+   * to open and close for each lane would be a third of all that 1,000 lanes have to ask.
+   */
+  ensureTopology(topology: Topology, patience: Patience, trustsRecent: boolean): Promise<void> {
+    const context = { model: this.#model, channel: this.#channel, patience, trustsRecent };
+    return ensureTopology(context, topology);
   }
 
   /** As `Publisher.publish`. A message that does not fit into AMQP frames is answered as returned, code 502. */
@@ -80,6 +93,11 @@ export class LaneChannel {
     this.#output.drop();
   }
 
+  /** False once it is lost or abandoned. */
+  get isLive(): boolean {
+    return this.#live;
+  }
+
   /** Abandons the channel and says goodbye to the broker (channel.close) for `limitMs` at most. */
   async close(limitMs: number): Promise<void> {
     this.abandon();
@@ -88,9 +106,9 @@ export class LaneChannel {
     await settledWithin(this.#channel.close(), limitMs);
   }
 
-  #watch(model: ChannelModel): void {
+  #watch(): void {
     this.#channel.on('error', (error) => {
-      noteClosedByBroker(model, this.#channel);
+      noteClosedByBroker(this.#model, this.#channel);
       this.#lost(error);
     });
     // Before amqplib's own listener, which answers all open publishes with an error that looks like a nack.

@@ -12,7 +12,7 @@ import type { AmqpConnection } from './connection.ts';
 import { LaneChannel } from './lane-channel.ts';
 import { channelWithin, NoAnswer } from './no-answer.ts';
 import { pause, settledWithin, untilAborted } from './pause.ts';
-import { ensureTopology, type Topology } from './topology.ts';
+import type { Topology } from './topology.ts';
 
 export interface LanePublisherOptions {
   /** Name of the lane, part of each message-id. */
@@ -40,7 +40,7 @@ const HEALTHY_AFTER_MS = 10_000;
 
 /**
  * One lane's confirm channel on the shared connection. What closes it (a missing exchange, a refused
- * write) closes no other lane's. Before each opening the topology is put in place, on a channel apart.
+ * write) closes no other lane's. At each opening the topology is put in place first.
  *
  * `onClosed` may come from inside `recycle` and `stop`, never from inside `publish`. `onBlocked` holds until
  * `onUnblocked` or `onClosed`.
@@ -68,7 +68,7 @@ export class LanePublisher implements Publisher {
         this.#model = model;
         this.#session = new AbortController();
         this.#delays = this.#retryDelays();
-        this.#open(Promise.resolve());
+        this.#open(Promise.resolve(), true);
       },
       lost: (reason) => {
         this.#session.abort();
@@ -116,7 +116,7 @@ export class LanePublisher implements Publisher {
     const held = performance.now() - this.#openedAtMs >= HEALTHY_AFTER_MS;
     if (held || channel.hasConfirmed) this.#delays = this.#retryDelays();
     this.#tellClosed(channel, reason);
-    this.#open(this.#farewell(channel, this.#session.signal));
+    this.#open(this.#farewell(channel, this.#session.signal), false);
   }
 
   /** The old channel ends first: what it still carries must not mix with what is published again. */
@@ -126,16 +126,25 @@ export class LanePublisher implements Publisher {
   }
 
   /** One attempt after the other: an older one that is ending must not overlap with the new. */
-  #open(ready: Promise<void>): void {
+  #open(ready: Promise<void>, trustsRecent: boolean): void {
     const model = this.#model;
     const signal = this.#session.signal;
     if (model === undefined) return;
-    this.#opening = Promise.all([this.#opening, ready]).then(() => this.#openAtLast(model, signal));
+    this.#opening = Promise.all([this.#opening, ready]).then(() =>
+      this.#openAtLast(model, signal, trustsRecent),
+    );
   }
 
-  async #openAtLast(model: ChannelModel, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      const channel = await this.#tryOpen(model, signal);
+  /** What failed or was lost once may be so because something recent is there no more. */
+  async #openAtLast(
+    model: ChannelModel,
+    signal: AbortSignal,
+    trustsRecent: boolean,
+  ): Promise<void> {
+    for (let isTrusting = trustsRecent; !signal.aborted; isTrusting = false) {
+      const endTurn = await this.#options.connection.openings.take(signal);
+      const channel = await this.#tryOpen(model, signal, isTrusting);
+      endTurn();
       if (channel === undefined) {
         await pause(this.#delays.next().value, signal);
       } else if (signal.aborted) {
@@ -148,18 +157,25 @@ export class LanePublisher implements Publisher {
     }
   }
 
-  async #tryOpen(model: ChannelModel, signal: AbortSignal): Promise<LaneChannel | undefined> {
+  async #tryOpen(
+    model: ChannelModel,
+    signal: AbortSignal,
+    trustsRecent: boolean,
+  ): Promise<LaneChannel | undefined> {
     const { lane, topology, connection, answerLimitMs, onTrouble } = this.#options;
     const patience = { limitMs: answerLimitMs, lost: signal };
     const hasHeard = connection.listen();
     try {
-      await ensureTopology(model, topology, patience);
       const onLost = (reason: CloseReason, channel: LaneChannel): void =>
         this.#reopen(reason, channel);
       const options = { lane, exchange: topology.exchange.name, onLost };
-      return await channelWithin(patience, LaneChannel.open(model, options), (late) => {
+      const opening = LaneChannel.open(model, options);
+      const channel = await channelWithin(patience, opening, (late) => {
         void late.close(CLOSE_LIMIT_MS);
       });
+      await channel.ensureTopology(topology, patience, trustsRecent);
+      if (!channel.isLive) throw new Error('the broker has closed the channel at once');
+      return channel;
     } catch (error) {
       // With the connection gone it is no fault of the lane, and the connection tells it.
       if (signal.aborted) return undefined;

@@ -64,6 +64,8 @@ export interface Topology {
 
 /** One thing to ask of the broker. */
 interface Step {
+  /** The same for two steps that ask for the same. */
+  readonly key: string;
   readonly what: string;
   /** What is said of it when the broker says no. */
   readonly complaint: string;
@@ -72,55 +74,81 @@ interface Step {
   run(channel: Channel): Promise<unknown>;
 }
 
+/** A channel to ask on, and how. */
+export interface TopologyContext {
+  readonly model: ChannelModel;
+  /** In confirm mode or not. A refusal closes it (AMQP 0-9-1 channel.close). */
+  readonly channel: Channel;
+  readonly patience: Patience;
+  /** What another lane has just put in place on this connection is not asked for again. */
+  readonly trustsRecent: boolean;
+}
+
+/** So long, at most, a step counts as done for other lanes that open meanwhile: 1,000 of them often share an exchange. */
+const RECENT_MS = 5_000;
+
+/** Keys of the steps that were done just now, on each connection. */
+const recentlyDone: WeakMap<ChannelModel, Set<string>> = new WeakMap();
+
+function noteDone(model: ChannelModel, key: string): void {
+  let keys = recentlyDone.get(model);
+  if (keys === undefined) {
+    keys = new Set();
+    recentlyDone.set(model, keys);
+    setTimeout(() => recentlyDone.delete(model), RECENT_MS).unref();
+  }
+  keys.add(key);
+}
+
 /**
  * Makes sure that the lane's exchanges and queues are there: declares and binds them, or looks for them when
- * they are not ours to declare (bindings cannot be looked for). Uses channels of its own, because a
- * refusal closes the channel (AMQP 0-9-1 channel.close).
+ * they are not ours to declare (bindings cannot be looked for).
  * @throws {GatewayError} AMQP_TOPOLOGY_REFUSED with everything that is missing or refused, in the broker's words.
  * @throws {NoAnswer} when the broker takes more than `patience.limitMs` for one step (a quorum queue whose members
- * are away, for instance); its channel is given up then.
+ * are away, for instance).
+ * Whatever it throws, the channel is of no use any more: it is closed, or given up.
  */
-export async function ensureTopology(
-  model: ChannelModel,
-  topology: Topology,
-  patience: Patience,
-): Promise<void> {
+export async function ensureTopology(context: TopologyContext, topology: Topology): Promise<void> {
   const refusals: string[] = [];
-  let steps = topology.exchange.declare ? declarations(topology) : checks(topology);
-  while (steps.length > 0) {
-    const refusal = await runSteps(model, steps, patience);
-    if (refusal === undefined) break;
-    refusals.push(refusal.text);
+  const isOurs = topology.exchange.declare;
+  let steps = isOurs ? declarations(topology) : checks(topology);
+  for (let channel = context.channel; ; channel = await anotherChannel(context)) {
+    const refusal = await runSteps({ ...context, channel }, steps);
+    if (refusal !== undefined) refusals.push(refusal.text);
     // A declaration may need the ones before it, checks do not: go on behind the refused one.
-    steps = topology.exchange.declare ? [] : steps.slice(refusal.index + 1);
+    steps = refusal === undefined || isOurs ? [] : steps.slice(refusal.index + 1);
+    if (steps.length > 0) continue;
+    if (refusal === undefined && channel !== context.channel) giveUpChannel(context.model, channel);
+    break;
   }
   if (refusals.length > 0) throw new GatewayError('AMQP_TOPOLOGY_REFUSED', refusals.join('; '));
 }
 
-/** Runs the steps on one channel, up to the first refusal. Faults that are no refusals are thrown. */
-async function runSteps(
-  model: ChannelModel,
-  steps: readonly Step[],
-  patience: Patience,
-): Promise<{ index: number; text: string } | undefined> {
+/** The one before was closed by a refusal. */
+async function anotherChannel({ model, patience }: TopologyContext): Promise<Channel> {
   const opening = numbersReusable(model).then(() => model.createChannel());
   const channel = await channelWithin(patience, opening, (late) => giveUpChannel(model, late));
   channel.on('error', () => noteClosedByBroker(model, channel)); // the same error rejects the step
-  try {
-    for (const [index, step] of steps.entries()) {
-      try {
-        await answerWithin(patience, step.what, step.run(channel));
-      } catch (error) {
-        if (replyCodeOf(error) === undefined) throw error;
-        return { index, text: refusalText(step, error) };
-      }
+  return channel;
+}
+
+/** Runs the steps up to the first refusal. Faults that are no refusals are thrown, and cost the channel. */
+async function runSteps(
+  { model, channel, patience, trustsRecent }: TopologyContext,
+  steps: readonly Step[],
+): Promise<{ index: number; text: string } | undefined> {
+  for (const [index, step] of steps.entries()) {
+    if (trustsRecent && recentlyDone.get(model)?.has(step.key)) continue;
+    try {
+      await answerWithin(patience, step.what, step.run(channel));
+      noteDone(model, step.key);
+    } catch (error) {
+      if (replyCodeOf(error) !== undefined) return { index, text: refusalText(step, error) };
+      giveUpChannel(model, channel);
+      throw error;
     }
-    await answerWithin(patience, 'channel.close', channel.close());
-    return undefined;
-  } catch (error) {
-    giveUpChannel(model, channel);
-    throw error;
   }
+  return undefined;
 }
 
 /** The broker's words; where they are about an argument that differs, first what to do. */
@@ -151,6 +179,7 @@ function declarations({ exchange, exchanges = [], queues }: Topology): Step[] {
 
 function exchangeDeclaration(exchange: Omit<ExchangeSpec, 'declare'>): Step {
   return {
+    key: JSON.stringify(['exchange.declare', exchange.name, exchange.type, exchange.arguments]),
     what: `exchange "${exchange.name}"`,
     complaint: 'refused',
     costOfDeletion: 'its bindings',
@@ -164,6 +193,7 @@ function exchangeDeclaration(exchange: Omit<ExchangeSpec, 'declare'>): Step {
 
 function queueDeclaration(queue: QueueSpec): Step {
   return {
+    key: JSON.stringify(['queue.declare', queue.name, queue.type, queue.arguments]),
     what: `queue "${queue.name}"`,
     complaint: 'refused',
     costOfDeletion: 'its messages',
@@ -182,6 +212,7 @@ function bindings(kind: 'exchange' | 'queue', bound: Bound, ownExchange: string)
     if (source === '') return []; // each queue is bound to it by its own name (AMQP 0-9-1 §3.1.3.1)
     const key = spec.key ?? ANY_KEY;
     return {
+      key: JSON.stringify([`${kind}.bind`, bound.name, source, key, spec.arguments]),
       what: `binding of ${kind} "${bound.name}" to exchange "${source}"`,
       complaint: 'refused',
       run: (channel: Channel) =>
@@ -196,11 +227,13 @@ function checks({ exchange, exchanges = [], queues }: Topology): Step[] {
   const own = exchange.name === '' ? [] : [exchange];
   return [
     ...[...own, ...exchanges].map(({ name }) => ({
+      key: JSON.stringify(['exchange.check', name]),
       what: `exchange "${name}"`,
       complaint: MISSING,
       run: (channel: Channel) => channel.checkExchange(name),
     })),
     ...queues.map(({ name }) => ({
+      key: JSON.stringify(['queue.check', name]),
       what: `queue "${name}"`,
       complaint: MISSING,
       run: (channel: Channel) => channel.checkQueue(name),

@@ -11,7 +11,6 @@ import { sharedAmqpUrl } from '../helpers/shared-rabbit.ts';
 const PATIENCE = { withinMs: 30_000 };
 const QUEUE_DECLARE = '50.10';
 const CHANNEL_OPEN = '20.10';
-const CHANNEL_CLOSE = '20.40';
 const CONFIRM_SELECT = '85.10';
 
 interface ImpatientLane {
@@ -151,7 +150,6 @@ test('before the given-up channels use up the connection it is made anew', async
 test.each([
   ['channel.open', CHANNEL_OPEN],
   ['queue.declare', QUEUE_DECLARE],
-  ['channel.close', CHANNEL_CLOSE],
   ['confirm.select', CONFIRM_SELECT],
 ])(
   'a link that is lost before the answer to %s is not waited for: the lane opens on the next',

@@ -244,3 +244,31 @@ test('with "declare: false" nothing is made: all that is missing is named, and u
   await started.recorder.told('open');
   expect(await sent(started, { seq: 1, key: 'k' })).toBe('confirmed');
 });
+
+test('lanes that open together ask once for what they share, and one that is refused costs the others nothing', async () => {
+  const { connection } = startConnection({ urls: [sharedAmqpUrl()] });
+  const [x = '', a = '', wrong = ''] = names('x', 'a', 'wrong');
+  const channel = await operator(sharedAmqpUrl());
+  await channel.assertQueue(wrong, { arguments: { 'x-max-length': 1 } });
+  const exchange = { name: x, type: 'topic', declare: true } as const;
+  const shared = { exchange, queues: [{ name: a, ...CLASSIC, bindingKey: 'k' }] };
+  const first = startLane(connection, shared);
+  await first.recorder.told('open');
+  const good = Array.from({ length: 20 }, () => startLane(connection, shared));
+  const refused = startLane(connection, { exchange, queues: [{ name: wrong, ...CLASSIC }] });
+  await Promise.all(good.map(({ recorder }) => recorder.told('open')));
+  await eventually(() => expect(refused.troubles.length).toBeGreaterThan(1), PATIENCE);
+  expect(refused.recorder.events).toEqual([]);
+  for (const one of [first, ...good]) {
+    expect(await sent(one, { seq: 1, key: 'k' })).toBe('confirmed');
+    expect(one.recorder.events).toEqual(['open']);
+  }
+  expect(connection.state().reconnects).toBe(0);
+
+  // What was trusted and is there no more is declared by whoever finds it missing.
+  await channel.deleteExchange(x);
+  const last = good.at(-1) ?? first;
+  last.recorder.publish(last.publisher, laneMessage(2, 'k'));
+  await last.recorder.told('open', 'closed', 'open');
+  expect(await sent(last, { seq: 3, key: 'k' })).toBe('confirmed');
+});
