@@ -108,9 +108,8 @@ export class Gateway {
       this.#storeOrigin = await traceAndWarn(this.#store, this.#config, this.#log);
       this.#connection.start();
       await this.#startGaps();
-      for (const mapping of this.#config.mappings) {
-        this.#lanes.add(await this.#lanes.create(mapping, this.#config.delivery));
-      }
+      const { mappings, delivery } = this.#config;
+      for (const lane of await this.#lanes.create(mappings, delivery)) this.#lanes.add(lane);
       this.#lanes.start();
       this.#warnOfOrphans();
       this.#checks.start();
@@ -156,8 +155,9 @@ export class Gateway {
       onReject: 'retry',
     } as const;
     await this.#store.lane(GAP_LANE, { freesRoom: true }); // on a full disk nothing could be given up
-    const gapLane = await this.#lanes.create(spec, { limits: {}, whenFull: 'block' }, () => 0);
-    this.#gapLane = gapLane.lane;
+    const defaults = { limits: {}, whenFull: 'block' } as const;
+    const [gapLane] = await this.#lanes.create([spec], defaults, () => 0);
+    this.#gapLane = gapLane?.lane;
     this.#gaps.previousRuns(this.#store).catch(() => undefined); // closed again at once
   }
 

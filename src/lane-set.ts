@@ -79,39 +79,34 @@ export class LaneSet {
     await Promise.all(this.#ending.values());
   }
 
-  /** A lane that takes messages, and is not one of the set yet. */
+  /**
+   * Lanes that take messages, and are not of the set yet; all of them or none.
+   * @throws what the store throws.
+   */
   async create(
-    spec: LaneSpec,
+    specs: readonly LaneSpec[],
     defaults: Defaults,
     storeFullness: () => number = () => this.#parts.store.fullness,
-  ): Promise<HeldLane> {
-    await this.#ending.get(spec.name);
+  ): Promise<HeldLane[]> {
+    for (const { name } of specs) await this.#ending.get(name);
     const { store } = this.#parts;
-    const publisher = new ReplaceablePublisher(this.#publisher(spec));
-    const log = await store.lane(spec.name);
-    const parkedBefore = await store.parkedCount(spec.name);
-    let held: HeldLane | undefined;
-    const first = policiesOf(spec, defaults);
-    const own = { name: spec.name, log, parkedBefore, publisher, storeFullness };
-    const lane = new Lane(this.#laneParts(own, () => held?.policies ?? first));
-    held = { lane, publisher, spec, policies: first };
-    lane.start();
-    return held;
+    const logs = await store.lanes(specs.map(({ name }) => name));
+    const parked = await Promise.all(specs.map(({ name }) => store.parkedCount(name)));
+    return specs.flatMap((spec, index) => {
+      const [log, parkedBefore = 0] = [logs[index], parked[index]];
+      if (log === undefined) return [];
+      return this.#start(spec, defaults, { name: spec.name, log, parkedBefore, storeFullness });
+    });
   }
 
-  /**
-   * As `create`, for several, all or none.
-   * @throws what the store throws; those that were there already are ended again.
-   */
-  async createAll(specs: readonly LaneSpec[], defaults: Defaults): Promise<HeldLane[]> {
-    const created: HeldLane[] = [];
-    try {
-      for (const spec of specs) created.push(await this.create(spec, defaults));
-      return created;
-    } catch (error) {
-      for (const { lane } of created) await lane.stop(AbortSignal.timeout(END_LIMIT_MS));
-      throw error;
-    }
+  #start(spec: LaneSpec, defaults: Defaults, own: Omit<OwnParts, 'publisher'>): HeldLane {
+    const publisher = new ReplaceablePublisher(this.#publisher(spec));
+    const policies = policiesOf(spec, defaults);
+    let held: HeldLane | undefined;
+    const parts = this.#laneParts({ ...own, publisher }, () => held?.policies ?? policies);
+    held = { lane: new Lane(parts), publisher, spec, policies };
+    held.lane.start();
+    return held;
   }
 
   /** The lane belongs to the set from now on. */

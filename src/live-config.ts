@@ -100,7 +100,7 @@ export class LiveConfig {
     const letGo = lanes.holdStill();
     try {
       const isNew = config.mappings.filter(({ name }) => !lanes.has(name));
-      const created = await lanes.createAll(isNew, config.delivery);
+      const created = await lanes.create(isNew, config.delivery);
       for (const lane of created) lanes.add(lane);
       for (const mapping of config.mappings) lanes.change(mapping, config.delivery);
       for (const name of plan.removed) lanes.retire(name);

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { OpeningTurns } from './opening-turns.ts';
 
@@ -14,6 +15,7 @@ afterEach(() => {
 /** Asks for many turns at once; `taken` has those that have begun, in order. */
 function ask(turns: OpeningTurns, signal: AbortSignal): { n: number; end: () => void }[] {
   const taken: { n: number; end: () => void }[] = [];
+  setMaxListeners(MANY, signal); // each lane has a signal of its own
   for (let n = 0; n < MANY; n++) void turns.take(signal).then((end) => taken.push({ n, end }));
   return taken;
 }

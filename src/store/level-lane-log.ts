@@ -100,6 +100,11 @@ export class LevelLaneLog implements LaneLog {
     return this.#parts.name;
   }
 
+  /** Parked messages that are on disk. */
+  get parkedMessages(): number {
+    return this.#parking.count;
+  }
+
   /** Reads the positions from the database; again after every reopening, as only the disk knows the truth. */
   async load(): Promise<void> {
     const { db, number } = this.#parts;

@@ -157,15 +157,27 @@ export class LevelStore implements MessageStore {
 
   /** `freesRoom`, said when it is asked for first: its appends let messages of other lanes go, and may use the reserve. */
   async lane(name: string, { freesRoom = false }: LaneOptions = {}): Promise<LevelLaneLog> {
+    await this.#numbers.name([name]);
+    return this.#load(name, freesRoom);
+  }
+
+  /**
+   * The logs of these lanes, in this order; those that are new are named by one write.
+   * @throws {GatewayError} STORE_CLOSED, or why the disk failed: then none of them is named.
+   */
+  async lanes(names: readonly string[]): Promise<LevelLaneLog[]> {
+    await this.#numbers.name(names);
+    return Promise.all(names.map((name) => this.#load(name, false)));
+  }
+
+  async #load(name: string, freesRoom: boolean): Promise<LevelLaneLog> {
     const known = this.#lanes.get(name);
     if (known !== undefined) return known;
-    await this.nameLanes([name]);
-    const number = this.#numbers.durable.get(name) ?? 0;
     const log = new LevelLaneLog({
       db: this.#db,
       writer: this.#writer,
       name,
-      number,
+      number: this.#numbers.durable.get(name) ?? 0,
       onFinding: (finding) => this.#events.onFinding(finding),
       witness: this.#witness?.lanes.find((lane) => lane.name === name),
       checkpoint: this.#checkpoint,
@@ -178,21 +190,15 @@ export class LevelStore implements MessageStore {
     return log;
   }
 
-  /**
-   * Prepares lanes that are new, with one write for all; `lane` does it for one.
-   * @throws {GatewayError} STORE_CLOSED, or why the disk failed: then none of them is prepared.
-   */
-  nameLanes(names: readonly string[]): Promise<void> {
-    return this.#numbers.name(names);
-  }
-
   /** Names of all lanes that ever wrote here. */
   laneNames(): readonly string[] {
     return [...this.#numbers.durable.keys()];
   }
 
-  /** How many messages the lane has parked. Reads their keys. */
+  /** How many messages the lane has parked. Reads their keys unless the lane is in use. */
   async parkedCount(lane: string): Promise<number> {
+    const known = this.#lanes.get(lane);
+    if (known !== undefined) return known.parkedMessages;
     const number = this.#numbers.durable.get(lane);
     if (number === undefined) return 0;
     return countParked(this.#db, number);

@@ -216,7 +216,7 @@ test('a lane that could not be named is named later, with a number that no other
   const path = await tempDir('store');
   const store = await openStore(path);
   disk.armed = 'any';
-  await expect(store.nameLanes(['a', 'b'])).rejects.toThrow('the disk fails');
+  await expect(store.lanes(['a', 'b'])).rejects.toThrow('the disk fails');
   await append(await store.lane('c'), numbered(1));
   await append(await store.lane('b'), numbered(2));
   await append(await store.lane('a'), numbered(3));

@@ -63,7 +63,7 @@ const append = async (seq) => {
 
 await phase('start', () => store.open());
 await phase('naming', async () => {
-  await store.nameLanes(['other', LANE]);
+  await store.lanes(['other', LANE]);
   log = await store.lane(LANE);
 });
 await phase('append', async () => {
