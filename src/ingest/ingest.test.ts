@@ -14,11 +14,13 @@ class HeldLane implements IngestLane {
   readonly parked: string[] = [];
   readonly parkedWith: object[] = [];
   readonly makeSafe: (() => void)[] = [];
+  readonly makeUnsafe: (() => void)[] = [];
 
   accept(message: MappedMessage, routingKey: string, receipt: Receipt): void {
     this.messages.push(message);
     this.keys.push(routingKey);
     this.makeSafe.push(() => receipt.safe());
+    this.makeUnsafe.push(() => receipt.unsafe(new Error('refused')));
   }
 
   async park(message: MappedMessage, { reason, detail, routingKey }: ParkRequest): Promise<void> {
@@ -137,6 +139,30 @@ test('what would be too much in memory is refused without being acknowledged', a
   for (const makeSafe of lanes.one.makeSafe) makeSafe();
   await Promise.all([first, second]);
   expect(ingest.stats()).toMatchObject({ pendingBytes: 0, refusedTotal: { overloaded: 1 } });
+});
+
+test('each lane of a message counts, and a payload that was made for one of them', async () => {
+  const check = new HeldCheck();
+  const { ingest, lanes } = create([to('one'), to('two')], 10_000, { two: check });
+  const accepted = accept(ingest, message(1));
+  const forTwoLanes = ingest.stats().pendingBytes;
+  check.settle[0]?.({ kind: 'passed', body: 'x'.repeat(5_000) });
+  expect(ingest.stats().pendingBytes).toBe(forTwoLanes + 5_000);
+  for (const lane of [lanes.one, lanes.two]) lane.makeSafe[0]?.();
+  await accepted;
+  const single = create([to('one')]);
+  void accept(single.ingest, message(1));
+  expect(forTwoLanes - 1).toBe(2 * (single.ingest.stats().pendingBytes - 1));
+});
+
+test('a message that one lane refuses counts for as long as another lane has it', async () => {
+  const { ingest, lanes } = create([to('one'), to('two')]);
+  const accepted = accept(ingest, message(100));
+  lanes.one.makeUnsafe[0]?.();
+  await expect(accepted).rejects.toThrow('refused');
+  expect(ingest.stats().pendingBytes).toBeGreaterThan(100);
+  lanes.two.makeSafe[0]?.();
+  expect(ingest.stats().pendingBytes).toBe(0);
 });
 
 test('a lane whose payloads are checked gets them when they are, in order, and others at once', async () => {

@@ -21,7 +21,7 @@ export interface IngestParts {
   /** Of the lanes that do not take payloads as they are. */
   readonly checks: ReadonlyMap<string, PayloadCheck>;
   readonly maxPayloadBytes: number;
-  /** Payloads accepted and not yet safe, over all clients. */
+  /** Of what is accepted and not yet safe, over all clients: payloads, those made by a transform, and what each lane adds. */
   readonly maxPendingBytes: number;
 }
 
@@ -30,7 +30,7 @@ type RefusalReason = 'payload_too_large' | 'overloaded' | 'filtered' | CheckFail
 
 const IDLE_CHECK_MS = 5;
 
-/** Memory one pending message holds beside its payload, roughly. */
+/** Memory one pending message holds in each of its lanes beside its payload, roughly. */
 const PENDING_OVERHEAD_BYTES = 512;
 
 /**
@@ -75,7 +75,7 @@ export class Ingest {
       receipt.safe();
       return;
     }
-    const bytes = message.payload.length + PENDING_OVERHEAD_BYTES;
+    const bytes = message.payload.length + routes.length * PENDING_OVERHEAD_BYTES;
     const pending = new Pending(routes.length, bytes, this.#pending, receipt);
     for (const route of routes) this.#hand(message, route, pending);
   }
@@ -97,7 +97,7 @@ export class Ingest {
     };
   }
 
-  #hand(message: DeviceMessage, route: Route, receipt: Receipt): void {
+  #hand(message: DeviceMessage, route: Route, receipt: Pending): void {
     const lane = this.#parts.lanes.get(route.lane);
     if (lane === undefined) throw new Error(`No lane is named ${route.lane}.`);
     const check = this.#parts.checks.get(route.lane);
@@ -106,7 +106,7 @@ export class Ingest {
   }
 
   /** What is not JSON, does not fit or takes too long would be the same when the device sent it again: it is parked. */
-  #check({ message, route, lane, check }: Checking, receipt: Receipt): void {
+  #check({ message, route, lane, check }: Checking, receipt: Pending): void {
     if (check.isFull) this.#overloaded(receipt);
     else
       check.check(message, (outcome) => this.#settled(outcome, { message, route, lane }, receipt));
@@ -116,11 +116,11 @@ export class Ingest {
   #settled(
     outcome: CheckOutcome,
     { message, route, lane }: Omit<Checking, 'check'>,
-    receipt: Receipt,
+    receipt: Pending,
   ): void {
     switch (outcome.kind) {
       case 'passed':
-        handTo(lane, shaped(message, outcome.body), route, receipt);
+        this.#pass(shaped(message, outcome.body), { message, route, lane }, receipt);
         break;
       case 'filtered':
         this.#refuse('filtered', receipt);
@@ -132,6 +132,16 @@ export class Ingest {
       case 'closed':
         receipt.unsafe(new GatewayError('LANE_CLOSED', 'The gateway stops.'));
     }
+  }
+
+  /** A payload that was made for this lane is in memory beside that of the device. */
+  #pass(
+    made: DeviceMessage,
+    { message, route, lane }: Omit<Checking, 'check'>,
+    receipt: Pending,
+  ): void {
+    if (made !== message) receipt.grow(made.payload.length);
+    handTo(lane, made, route, receipt);
   }
 
   #refuse(reason: RefusalReason, receipt: Receipt): void {
@@ -155,11 +165,14 @@ interface PendingBytes {
   bytes: number;
 }
 
-/** One message on its way to its lanes: safe when it is safe in each, not safe when it is not in one of them. */
+/**
+ * One message on its way to its lanes: safe when it is safe in each, not safe when it is not in one of them. It is in memory
+ * until the last of them is done with it.
+ */
 class Pending implements Receipt {
   #open: number;
   #isTold = false;
-  readonly #bytes: number;
+  #bytes: number;
   readonly #all: PendingBytes;
   readonly #receipt: Receipt;
 
@@ -171,19 +184,26 @@ class Pending implements Receipt {
     all.bytes += bytes;
   }
 
+  /** It holds so many bytes more. */
+  grow(bytes: number): void {
+    this.#bytes += bytes;
+    this.#all.bytes += bytes;
+  }
+
   safe(): void {
-    this.#open -= 1;
-    if (this.#open === 0 && this.#end()) this.#receipt.safe();
+    if (this.#isLast() && !this.#isTold) this.#receipt.safe();
   }
 
   unsafe(error: unknown): void {
-    if (this.#end()) this.#receipt.unsafe(error);
+    this.#isLast();
+    if (this.#isTold) return;
+    this.#isTold = true;
+    this.#receipt.unsafe(error);
   }
 
-  /** False when it has ended before. */
-  #end(): boolean {
-    if (this.#isTold) return false;
-    this.#isTold = true;
+  #isLast(): boolean {
+    this.#open -= 1;
+    if (this.#open > 0) return false;
     this.#all.bytes -= this.#bytes;
     return true;
   }

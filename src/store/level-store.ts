@@ -329,12 +329,16 @@ export class LevelStore implements MessageStore {
   }
 
   async #measure(): Promise<void> {
-    this.#writtenAtMeasure = this.#writer.bytesTotal;
-    this.#sizeBytes = await folderBytes(this.#db.location);
+    const { bytesTotal } = this.#writer;
+    const sizeBytes = await folderBytes(this.#db.location);
+    // Both at once: one without the other would forget what was written since the last time.
+    this.#writtenAtMeasure = bytesTotal;
+    this.#sizeBytes = sizeBytes;
   }
 
+  /** With what is queued to be written: else one message for many lanes would find room in each of them. */
   #estimatedBytes(): number {
-    const writtenBytes = this.#writer.bytesTotal - this.#writtenAtMeasure;
-    return this.#sizeBytes + writtenBytes + this.#writer.queuedBytes;
+    const { bytesTotal, queuedBytes } = this.#writer;
+    return this.#sizeBytes + bytesTotal - this.#writtenAtMeasure + queuedBytes;
   }
 }

@@ -10,7 +10,7 @@ import { type MetricValues, scrape } from './scrape.ts';
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts';
 import { tempDir } from './temp-dir.ts';
 
-/** The one lane of a site. */
+/** The one lane of a site, or the first of several. */
 export const LANE = 'telemetry';
 const DRAIN_LIMIT_MS = 60_000;
 /** AMQP `type` of a message that is not from the gateway and marks a place in the queue. */
@@ -24,9 +24,11 @@ export interface SiteOptions {
   readonly mapping?: object;
   /** Keys of its queue, likewise. Default a classic queue. */
   readonly queue?: object;
+  /** Mappings like it, which all take the same messages to the same queue. Default 1. */
+  readonly lanes?: number;
 }
 
-/** A gateway of one mapping, its uplink that can be cut, and a consumer at the other end of it. */
+/** A gateway of one mapping or several alike, its uplink that can be cut, and a consumer at the other end of it. */
 export class Site {
   readonly mqttPort: number;
   readonly adminPort: number;
@@ -60,15 +62,13 @@ export class Site {
         ...options.config?.['mqtt'],
       },
       amqp: { urls: [url.href], reconnect: { minMs: 50, maxMs: 200 }, ...options.config?.['amqp'] },
-      mappings: [
-        {
-          name: LANE,
-          filter: 'devices/+device/telemetry/#metric',
-          exchange: { name: this.queue, type: 'topic' },
-          queues: [{ name: this.queue, type: 'classic', bindingKey: '#', ...options.queue }],
-          ...options.mapping,
-        },
-      ],
+      mappings: Array.from({ length: options.lanes ?? 1 }, (_, index) => ({
+        name: index === 0 ? LANE : `${LANE}-${index + 1}`,
+        filter: 'devices/+device/telemetry/#metric',
+        exchange: { name: this.queue, type: 'topic' },
+        queues: [{ name: this.queue, type: 'classic', bindingKey: '#', ...options.queue }],
+        ...options.mapping,
+      })),
     };
   }
 
@@ -123,8 +123,7 @@ export class Site {
       least = await eventually(
         async () => {
           const values = await this.metrics();
-          const count = (name: string): number =>
-            values.get(`tidegate_lane_${name}_messages{lane="${LANE}"}`) ?? Number.NaN;
+          const count = (name: string): number => sumOf(values, `tidegate_lane_${name}_messages{`);
           const unsettled = count('backlog') + count('in_flight');
           expect(unsettled === 0 || unsettled < least, `still ${unsettled} unsettled`).toBe(true);
           return unsettled;
@@ -146,6 +145,12 @@ export class Site {
     await broker.close();
     await eventually(() => expect(this.#seenMarkers).toBe(expected), { withinMs: DRAIN_LIMIT_MS });
   }
+}
+
+/** Sum of a metric over its labels; not a number when there is none. */
+export function sumOf(values: MetricValues, prefix: string): number {
+  const found = [...values].filter(([name]) => name.startsWith(prefix));
+  return found.length === 0 ? Number.NaN : found.reduce((sum, [, value]) => sum + value, 0);
 }
 
 /** Makes a site whose gateway does not run yet; all of it is gone when the test has finished. */
