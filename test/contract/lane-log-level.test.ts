@@ -56,6 +56,21 @@ test('each opening is an epoch of its own', async () => {
   }
 });
 
+test('each opening is a run of its own, also of a copy of the store', async () => {
+  const path = await tempDir();
+  await (await openStore(path)).close();
+  const copies = [join(await tempDir(), 'one'), join(await tempDir(), 'two')];
+  for (const copy of copies) await copyAsKilled(path, copy);
+  const runs: string[] = [];
+  for (const one of [path, path, ...copies]) {
+    const store = await openStore(one);
+    expect(store.run).toMatch(/^[0-9a-f]{16}$/);
+    runs.push(store.run);
+    await store.close();
+  }
+  expect(new Set(runs).size).toBe(4);
+});
+
 test('lanes of one store do not see each other', async () => {
   const store = await openStore(await tempDir());
   const [one, two] = [await store.lane('one'), await store.lane('two')];

@@ -11,6 +11,7 @@ import { tempDir } from '../helpers/temp-dir.ts';
 import { numbered, refused } from './lane-log-contract.ts';
 
 const LANE = 'telemetry';
+const MAX_BYTES = 1024 ** 3;
 const PATIENCE = { withinMs: 20_000 };
 /** More than a store writes in {@link useAll}. */
 const MOST_WRITES = 40;
@@ -41,7 +42,7 @@ beforeEach(() => {
 async function openStore(path: string) {
   const told: string[] = [];
   const findings: StoreFinding[] = [];
-  const limits = { maxBytes: 1024 ** 3, reserveBytes: 0, ballastBytes: 0 };
+  const limits = { maxBytes: MAX_BYTES, reserveBytes: 0, ballastBytes: 0 };
   const store = new LevelStore(
     { path, ...limits },
     {
@@ -111,6 +112,24 @@ test.each(RECORDED)('%s is told when its batch is synced, and not before', async
   expect(held).toEqual([{ kind: 'batch', isSync: true }]);
   release();
   await eventually(() => expect(state.isTold).toBe(true), PATIENCE);
+});
+
+test('all that a start writes is synced', async () => {
+  const writes: DiskWrite[] = [];
+  disk().before = async (write) => void writes.push(write);
+  await openStore(await tempDir());
+  expect(writes.length).toBeGreaterThan(0);
+  expect(writes.filter(({ isSync }) => !isSync)).toEqual([]);
+});
+
+test('what is on its way to the disk counts as held', async () => {
+  const { store } = await openStore(await tempDir());
+  const log = await store.lane(LANE);
+  const before = store.fullness;
+  holdWrites();
+  const payload = Buffer.alloc(1024 ** 2);
+  for (const seq of [1, 2, 3, 4]) append(log, { ...numbered(seq), payload }).catch(() => undefined);
+  expect((store.fullness - before) * MAX_BYTES).toBeGreaterThan(4 * 1024 ** 2);
 });
 
 test('a kill while a batch is on its way leaves nothing that would be taken for lost', async () => {
