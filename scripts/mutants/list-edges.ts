@@ -85,10 +85,10 @@ export const EDGE_MUTANTS: readonly Mutant[] = [
   {
     name: 'message-id-without-the-run',
     breaks: 'Messages of two runs get one message-id.',
-    file: 'src/amqp/amqp-message.ts',
-    find: '{message.epoch}.`',
-    replace: '{1}.`',
-    tests: [unit('amqp/amqp-message.test.ts')],
+    file: 'src/shared/message-id.ts',
+    find: 'run === undefined ? epoch',
+    replace: 'run !== epoch ? epoch',
+    tests: [unit('shared/message-id.test.ts')],
   },
   {
     name: 'lane-forgotten-at-the-end',
