@@ -1,6 +1,6 @@
 import { type Mutant, unit } from './mutant.ts';
 
-/** What is broken about a lane: when a message is safe, in which order it goes, and how it leaves. */
+/** What is broken about a lane: when a message is safe, in which order it goes, and how much there is room for. */
 export const DELIVERY_MUTANTS: readonly Mutant[] = [
   {
     name: 'puback-at-the-spill',
@@ -95,103 +95,6 @@ export const DELIVERY_MUTANTS: readonly Mutant[] = [
     tests: [unit('delivery/settlement.test.ts')],
   },
   {
-    name: 'parked-before-it-is-durable',
-    breaks: 'A message that is parked or given up counts as safe before that is on disk.',
-    file: 'src/delivery/departures.ts',
-    find: '      await makeDurable();',
-    replace: '      void makeDurable();',
-    tests: [unit('delivery/lane-refusals.test.ts')],
-  },
-  {
-    name: 'settled-before-it-is-parked',
-    breaks: 'The record of a message goes before it is parked or named.',
-    file: 'src/delivery/departures.ts',
-    find: '    this.#underWay.add(entry);\n    try {',
-    replace: '    this.#underWay.add(entry);\n    this.settle(entry);\n    try {',
-    tests: [unit('delivery/departures.test.ts')],
-  },
-  {
-    name: 'dropped-without-a-name',
-    breaks: 'A message is given up and never named in the gap manifest.',
-    file: 'src/delivery/departures.ts',
-    find: '      await gaps.record({ lane, reason, count: 1, bytes: payload.length, ...range });\n      counters.drop(reason);',
-    replace: '      counters.drop(reason);',
-    tests: [unit('delivery/intake.test.ts')],
-  },
-  {
-    name: 'named-after-the-drop',
-    breaks: 'A message is given up before its gap is safe.',
-    file: 'src/delivery/departures.ts',
-    find: '      await gaps.record({ lane, reason, count: 1, bytes: payload.length, ...range });\n      counters.drop(reason);',
-    replace:
-      '      void gaps.record({ lane, reason, count: 1, bytes: payload.length, ...range });\n      counters.drop(reason);',
-    tests: [unit('delivery/departures.test.ts')],
-  },
-  {
-    name: 'discarded-before-it-is-named',
-    breaks: 'A parked message is discarded before the gap manifest has it.',
-    file: 'src/delivery/departures.ts',
-    find: '    await Promise.all(named);',
-    replace: '    void Promise.all(named);',
-    tests: [unit('delivery/departures.test.ts')],
-  },
-  {
-    name: 'damage-settled-before-it-is-named',
-    breaks: 'Records that the store has lost count as settled before the gap manifest has them.',
-    file: 'src/delivery/departures.ts',
-    find: "    await gaps.record({ lane, reason: 'damaged', bytes: 0, ...gap });",
-    replace: "    void gaps.record({ lane, reason: 'damaged', bytes: 0, ...gap });",
-    tests: [unit('delivery/departures.test.ts')],
-  },
-  {
-    name: 'gone-is-published-again',
-    breaks: 'A lost link publishes again what is on its way to be parked or given up.',
-    file: 'src/delivery/outlet.ts',
-    find: '    for (const entry of departures.entries) backlog.claim(entry.offset);\n',
-    replace: '',
-    tests: [unit('delivery/departures.test.ts')],
-  },
-  {
-    name: 'released-twice',
-    breaks: 'Two releases at the same time release one message twice.',
-    file: 'src/delivery/departures.ts',
-    find: '    const done = this.#emptying.then(task);',
-    replace: '    const done = task();',
-    tests: [unit('delivery/departures.test.ts')],
-  },
-  {
-    name: 'gaps-joined-across-reasons',
-    breaks: 'Gaps of two reasons become one event.',
-    file: 'src/delivery/gap-manifest.ts',
-    find: 'if (first.reason !== second.reason || first.detail',
-    replace: 'if (first.detail',
-    tests: [unit('delivery/gap-manifest.test.ts')],
-  },
-  {
-    name: 'gaps-joined-over-a-hole',
-    breaks: 'Two gaps with messages between them become one event.',
-    file: 'src/delivery/gap-manifest.ts',
-    find: '  if (second.fromSeq !== first.toSeq + 1) return undefined;\n',
-    replace: '',
-    tests: [unit('delivery/gap-manifest.test.ts')],
-  },
-  {
-    name: 'gap-lost-with-its-lane',
-    breaks: 'A gap whose event could not be made safe counts as named.',
-    file: 'src/delivery/gap-manifest.ts',
-    find: 'for (const one of waiting) one.reject(error);',
-    replace: 'for (const one of waiting) one.resolve();',
-    tests: [unit('delivery/gap-manifest.test.ts')],
-  },
-  {
-    name: 'runs-forgotten-before-they-are-told',
-    breaks: 'The store forgets how earlier runs ended before that is told.',
-    file: 'src/delivery/gap-manifest.ts',
-    find: '    await Promise.all(store.previousRuns',
-    replace: '    void Promise.all(store.previousRuns',
-    tests: [unit('delivery/gap-manifest.test.ts')],
-  },
-  {
     name: 'fullness-ignored',
     breaks: 'A lane takes messages into a store that is full.',
     file: 'src/delivery/retention.ts',
@@ -262,21 +165,5 @@ export const DELIVERY_MUTANTS: readonly Mutant[] = [
     find: '    if (entry !== this.#oldest) return;\n',
     replace: '    void entry;\n',
     tests: [unit('delivery/lane-link.test.ts')],
-  },
-  {
-    name: 'gap-without-its-run',
-    breaks: 'A gap does not say in which run its seqs were given.',
-    file: 'src/delivery/gap-manifest.ts',
-    find: '...gap, run, toRun, at',
-    replace: '...gap, toRun, at',
-    tests: [unit('delivery/gap-manifest.test.ts')],
-  },
-  {
-    name: 'gaps-joined-across-runs',
-    breaks: 'Gaps of two runs become one event.',
-    file: 'src/delivery/gap-manifest.ts',
-    find: '  if (first.run !== second.run) return undefined;\n',
-    replace: '',
-    tests: [unit('delivery/gap-manifest.test.ts')],
   },
 ];
