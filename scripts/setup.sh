@@ -40,6 +40,7 @@ missing_debian_packages() {
   [[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]] || echo rabbitmq-server
   command -v mosquitto_pub > /dev/null || echo mosquitto-clients
   command -v strace > /dev/null || echo strace
+  command -v faketime > /dev/null || echo faketime
   if $for_bench && [[ ! -x /usr/sbin/mosquitto ]]; then echo mosquitto; fi
 }
 
