@@ -35,7 +35,7 @@ export class PacedDevice {
   #timer: NodeJS.Timeout | undefined;
   #counter = 0;
   #due = 0;
-  #underWay = 0;
+  readonly #underWay = new Set<number>();
 
   constructor(client: MqttClient, options: PacedDeviceOptions) {
     this.#client = client;
@@ -46,9 +46,9 @@ export class PacedDevice {
     return this.#options.name;
   }
 
-  /** Messages that wait for their acknowledgement. */
-  get underWay(): number {
-    return this.#underWay;
+  /** Counters of the messages that wait for their acknowledgement. */
+  get underWay(): readonly number[] {
+    return [...this.#underWay];
   }
 
   /** Measures from now on. What its window has no room for is never measured. */
@@ -57,7 +57,7 @@ export class PacedDevice {
     clearInterval(this.#timer);
     this.#timer = setInterval(() => {
       this.#due += (FEED_MS * messagesPerSecond) / MS_PER_SECOND;
-      for (; this.#due >= 1; this.#due--) if (this.#underWay < window) this.#send();
+      for (; this.#due >= 1; this.#due--) if (this.#underWay.size < window) this.#send();
     }, FEED_MS);
   }
 
@@ -75,15 +75,15 @@ export class PacedDevice {
   #send(): void {
     const { name, qos, padding, topicOf, onAttempted, onAcknowledged } = this.#options;
     const counter = ++this.#counter;
-    this.#underWay += 1;
+    this.#underWay.add(counter);
     onAttempted(counter);
     const payload = JSON.stringify({ device: name, counter, padding });
     this.#client.publishAsync(`devices/${name}/${topicOf(counter)}`, payload, { qos }).then(
       () => {
-        this.#underWay -= 1;
+        this.#underWay.delete(counter);
         onAcknowledged(counter);
       },
-      () => undefined, // ended with the test
+      () => this.#underWay.delete(counter), // cut off before it was sent: this client never sends it then
     );
   }
 }
