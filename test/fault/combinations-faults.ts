@@ -100,7 +100,7 @@ const FAULTS: Readonly<Record<FaultKind, Fault>> = {
     const random = new Random(Math.floor(choice * MANY));
     const endMs = performance.now() + lengthMs;
     do {
-      await site.reload(changed(site.gateway.config, site.original, random));
+      await site.gateway.reload(changed(site.gateway.config, site.original, random));
       await delay(random.between(0, RELOAD_EVERY_MS));
     } while (performance.now() < endMs);
   },

@@ -19,6 +19,10 @@ export interface KeptGatewayOptions {
   readonly env: NodeJS.ProcessEnv;
   /** Whether a start may fail at present: the disk is full. */
   isStartExcused(): boolean;
+  /** It is asked for that config now. */
+  onReload(config: object): void;
+  /** It is about to end, or has ended. */
+  onDown(): void;
   /** It takes PUBLISHes, with that config. */
   onUp(config: object): void;
 }
@@ -55,7 +59,7 @@ export class KeptGateway {
   restart(signal: 'SIGKILL' | 'SIGTERM', downMs: number): Promise<void> {
     return this.#inTurn(async () => {
       const running = this.#process;
-      this.#process = undefined;
+      this.#down();
       if (running !== undefined) await this.#end(running, signal);
       await delay(downMs);
       await this.#start();
@@ -82,6 +86,8 @@ export class KeptGateway {
     const seen = answers().length;
     this.#config = config;
     await this.#write(config);
+    if (this.#process !== running) return; // the next start takes it
+    this.#options.onReload(config);
     process.kill(running.pid, 'SIGHUP');
     const answer = await eventually(
       () => {
@@ -148,11 +154,16 @@ export class KeptGateway {
     const ended = ({ code, signal }: ProcessExit): void => {
       this.#keep(started);
       if (this.#process !== started) return;
-      this.#process = undefined;
+      this.#down();
       this.failures.push(`it ended by itself with ${code ?? signal}`);
       void this.start();
     };
     void started.exited.then(ended);
+  }
+
+  #down(): void {
+    this.#process = undefined;
+    this.#options.onDown();
   }
 
   async #end(running: GatewayProcess, signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {

@@ -87,7 +87,7 @@ export class CombinationsRun {
     if (ending !== undefined) await this.#end(ending);
     await this.#goesOn(performance.now());
     await this.#step('the mapping that comes and goes is back', async () => {
-      await site.reload(withExtra(site.gateway.config, site.original));
+      await site.gateway.reload(withExtra(site.gateway.config, site.original));
     });
     for (const device of site.devices) device.pause();
     await this.#step('what is under way is acknowledged', () =>

@@ -90,6 +90,12 @@ export class CombinationsSite {
         ...(kinds.has('clock') ? clock.env : {}),
       },
       isStartExcused: () => this.isDiskFull,
+      onReload: (config) => {
+        if (!hasExtra(config)) this.#extraSinceMs = Number.POSITIVE_INFINITY;
+      },
+      onDown: () => {
+        this.#extraSinceMs = Number.POSITIVE_INFINITY;
+      },
       onUp: (config) => {
         if (hasExtra(config)) this.#extraSinceMs = Math.min(this.#extraSinceMs, performance.now());
       },
@@ -114,12 +120,6 @@ export class CombinationsSite {
       this.devices.push(await this.#connect(`device-${number}`, number === DEVICES ? 2 : 1));
     }
     for (const device of this.devices) device.resume();
-  }
-
-  /** Reloads; what is acknowledged while the mapping that comes and goes is there must come through it, too. */
-  async reload(config: object): Promise<void> {
-    if (!hasExtra(config)) this.#extraSinceMs = Number.POSITIVE_INFINITY;
-    await this.gateway.reload(config);
   }
 
   metrics(): Promise<MetricValues> {
