@@ -127,3 +127,10 @@ export function describeFault({ kind, beginMs, lengthMs, choices }: PlannedFault
   const shown = choices.map((choice) => choice.toFixed(2)).join(' ');
   return `${kind} from ${beginMs} ms for ${lengthMs} ms (${shown})`;
 }
+
+/** All pairs of these, each under one name. */
+export function pairsOf(kinds: readonly string[]): string[] {
+  return kinds.flatMap((one, index) =>
+    kinds.slice(index + 1).map((other) => [one, other].sort().join('+')),
+  );
+}

@@ -5,17 +5,18 @@ import type { LogLine } from '../helpers/gateway-process.ts';
 import type { LedgerVerdict } from '../helpers/ledger.ts';
 import { LANES, withExtra } from './combinations-config.ts';
 import { makeFault } from './combinations-faults.ts';
-import { describeFault, drops, type Round } from './combinations-plan.ts';
+import { describeFault, drops, type FaultKind, type Round } from './combinations-plan.ts';
 import type { CombinationsSite } from './combinations-site.ts';
 
 /** In this time after the last fault everything moves again, and goes on moving. */
 const STILL_LIMIT_MS = 10_000;
-/** Of the store, when writing fails. Without them no fault of the disk may be seen in the log. */
-const EXPECTED_EVENTS: readonly string[] = [
+/** What the gateway may tell of its store when the disk has faults. */
+const DISK_EVENTS: readonly string[] = [
   'store-trouble',
   'store-recovered',
   'store-checkpoint-failed',
 ];
+const DISK_FAULTS: readonly FaultKind[] = ['disk-full', 'failing-write'];
 /** Enough for some hundred messages to come in. */
 const LOADED_MS = 1_500;
 /** Messages that a failure names. */
@@ -100,7 +101,7 @@ export class CombinationsRun {
       }),
     );
     await this.#step('what was delivered is consumed', () => site.consumed());
-    await this.#judge();
+    await this.#step('the gateway answers', () => this.#judge());
   }
 
   /** Ends the gateway and starts it again with what comes to it over a cut link. */
@@ -172,9 +173,12 @@ export class CombinationsRun {
   }
 
   async #judge(): Promise<void> {
-    for (const line of this.#site.gateway.newLines()) {
+    const { plan, gateway } = this.#site;
+    const kinds = plan.rounds.flatMap(({ faults }) => faults.map(({ kind }) => kind));
+    const expected = kinds.some((kind) => DISK_FAULTS.includes(kind)) ? DISK_EVENTS : [];
+    for (const line of gateway.newLines()) {
       if (line['event'] === 'store-trouble') this.#storeTroubles += 1;
-      if (isBad(line)) this.#failures.push(JSON.stringify(line));
+      if (isBad(line, expected)) this.#failures.push(JSON.stringify(line));
     }
     for (const [name, value] of await this.#site.metrics()) {
       if (name.startsWith('tidegate_lane_damaged_total') && value > 0) {
@@ -184,9 +188,9 @@ export class CombinationsRun {
   }
 }
 
-/** A fault that the gateway did not foresee, or something found damaged or missing in its store. */
-function isBad(line: LogLine): boolean {
+/** A fault that the gateway did not foresee, or something of its store that nothing has caused. */
+function isBad(line: LogLine, expected: readonly string[]): boolean {
   const event = String(line['event']);
-  const isFinding = event.startsWith('store-') && !EXPECTED_EVENTS.includes(event);
+  const isFinding = event.startsWith('store-') && !expected.includes(event);
   return isFinding || event === 'fault' || 'raw' in line || line['level'] === 'fatal';
 }

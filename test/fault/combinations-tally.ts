@@ -1,7 +1,7 @@
 import type { ResultRow } from '../helpers/soak-result.ts';
 import { addVerdicts } from './combinations-account.ts';
 import type { Plan } from './combinations-plan.ts';
-import { FAULT_KINDS } from './combinations-plan.ts';
+import { FAULT_KINDS, pairsOf } from './combinations-plan.ts';
 import type { CombinationsResult } from './combinations-run.ts';
 
 interface Entry {
@@ -70,10 +70,4 @@ function counted(names: readonly string[]): string {
     .sort()
     .map((pair) => pair.join(' '))
     .join(', ');
-}
-
-function pairsOf(kinds: readonly string[]): string[] {
-  return kinds.flatMap((one, index) =>
-    kinds.slice(index + 1).map((other) => [one, other].sort().join('+')),
-  );
 }
