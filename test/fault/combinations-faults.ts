@@ -53,9 +53,13 @@ const FAULTS: Readonly<Record<FaultKind, Fault>> = {
 
   'failing-write': async (site, { lengthMs, choices }) => {
     const { faults } = choose(POINTS, choices[0]);
-    const { pid } = await site.gateway.running();
+    const running = await site.gateway.running();
     const paths = await storePaths(site.storeDir);
-    const injector = await injectFaults({ pid, paths, faults }).catch(() => undefined); // ended
+    const attaching = injectFaults({ pid: running.pid, paths, faults });
+    const injector = await attaching.catch((error: unknown) => {
+      if (site.gateway.isUp(running)) throw error;
+      return undefined; // killed meanwhile
+    });
     if (injector === undefined) return;
     await delay(lengthMs);
     await injector.detach();

@@ -77,6 +77,11 @@ export class KeptGateway {
     );
   }
 
+  /** Whether it is this process that takes PUBLISHes. */
+  isUp(running: GatewayProcess): boolean {
+    return this.#process === running;
+  }
+
   /** Asks for that config. Resolves when there is an answer, or the process has ended before it gave one. */
   async reload(config: object): Promise<void> {
     const running = await this.running();

@@ -64,12 +64,16 @@ export class FaultInjector {
       if (line.includes('(INJECTED)')) this.#injected.push(line);
       if (/^strace: Process \d+ attached/.test(line)) this.#isAttached = true;
     });
-    await eventually(
+    const hasEnded = exitOf(this.#child).then(() => 'ended' as const);
+    const isAttached = eventually(
       () => {
         if (!this.#isAttached) throw new Error('strace is not attached');
       },
       { withinMs: ATTACH_LIMIT_MS, everyMs: 5 },
     );
+    // It ends at once when the process is gone.
+    const first = await Promise.race([isAttached, hasEnded]);
+    if (first === 'ended' && !this.#isAttached) throw new Error('strace has ended');
   }
 
   /** Ends the faults; the process goes on. */
