@@ -10,13 +10,14 @@ const ALLOWED: Readonly<Record<string, Allowance>> = {
   shared: { any: [] },
   config: { any: ['shared'] },
   mapping: { any: ['shared'], types: ['config'] },
+  clock: { any: ['shared'], types: ['delivery/ports'] },
   delivery: { any: ['shared'], types: ['config'] },
   ingest: { any: ['mapping', 'delivery', 'payload', 'shared'], types: ['config'] },
   payload: { any: ['mapping', 'shared'], types: ['config', 'delivery/ports'] },
   mqtt: { any: ['shared'], types: ['config', 'ingest'] },
   store: { any: ['shared', 'delivery/ports'], types: ['config'] },
   amqp: { any: ['shared', 'delivery/ports', 'delivery/retry-schedule'], types: ['config'] },
-  observe: { any: ['shared'], types: ['config', 'delivery', 'store', 'amqp'] },
+  observe: { any: ['shared'], types: ['config', 'clock', 'delivery', 'store', 'amqp'] },
   dashboard: { any: ['shared'], types: ['config'] },
 };
 

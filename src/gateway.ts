@@ -1,5 +1,8 @@
 import { AmqpConnection } from './amqp/connection.ts';
 import { checkTls, readTlsFiles } from './amqp/tls-files.ts';
+import { GatewayClock } from './clock/gateway-clock.ts';
+import { askSystem } from './clock/sync-inquiry.ts';
+import { SYSTEM_CLOCKS } from './clock/system-clocks.ts';
 import type { Config } from './config/types.ts';
 import { GapManifest } from './delivery/gap-manifest.ts';
 import type { Lane } from './delivery/lane.ts';
@@ -45,6 +48,7 @@ export class Gateway {
   readonly #log: Log & { readonly droppedTotal: number };
   readonly #version: string;
   readonly #store: LevelStore;
+  readonly #clock: GatewayClock;
   readonly #connection: AmqpConnection;
   readonly #lanes: LaneSet;
   #gapLane: Lane | undefined;
@@ -68,6 +72,7 @@ export class Gateway {
       onTrouble: (err) => log.error({ event: 'store-trouble', err }, 'the store cannot be written'),
       onRecovered: () => log.info({ event: 'store-recovered' }, 'the store can be written again'),
     });
+    this.#clock = this.#createClock();
     this.#connection = new AmqpConnection({
       ...config.amqp,
       tls: () => readTlsFiles(config.amqp.tls ?? {}),
@@ -106,6 +111,7 @@ export class Gateway {
       checkTls(this.#config.amqp);
       await this.#store.open();
       this.#storeOrigin = await traceAndWarn(this.#store, this.#config, this.#log);
+      await this.#clock.open(this.#store);
       this.#connection.start();
       await this.#startGaps();
       const { mappings, delivery } = this.#config;
@@ -141,6 +147,7 @@ export class Gateway {
     await this.#lanes.stop(limit);
     await this.#gapLane?.stop(limit); // it takes what the others give up
     await this.#connection.stop();
+    await this.#clock.stop();
     await this.#store.close(this.#lastSeqs());
     await this.#admin.close();
     this.#metrics.stop();
@@ -230,12 +237,24 @@ export class Gateway {
     this.#log.warn({ event: 'orphaned-lanes', lanes: orphans }, text);
   }
 
+  #createClock(): GatewayClock {
+    return new GatewayClock({
+      clocks: SYSTEM_CLOCKS,
+      inquiry: askSystem,
+      hasBacklog: () => this.#allLanes().some((lane) => lane.backlogMessages > 0),
+      onStep: (byMs) => this.#log.warn({ event: 'clock-set', byMs }, 'the wall clock was set'),
+      onQuality: (quality) =>
+        this.#log.info({ event: 'clock-quality', quality }, 'what the wall clock is worth'),
+    });
+  }
+
   #createLanes(): LaneSet {
     return new LaneSet({
       config: this.#config,
       store: this.#store,
       connection: this.#connection,
       gaps: this.#gaps,
+      clock: this.#clock,
       log: this.#log,
       isIdle: (lane) => this.#checks.isIdle(lane),
     });
@@ -292,6 +311,7 @@ export class Gateway {
       storeOrigin: this.#storeOrigin,
       brokerConnected: connected,
       brokerBlocked: blockedReason !== undefined,
+      clock: this.#clock.quality,
       lanes: lanes.map((lane) => ({ lane: lane.name, state: lane.state })),
     });
   }
@@ -312,6 +332,7 @@ export class Gateway {
       },
       log: () => this.#log,
       config: () => this.#live.snapshot(),
+      clock: () => ({ quality: this.#clock.quality, stepsTotal: this.#clock.steps }),
     };
   }
 }

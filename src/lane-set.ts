@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { AmqpConnection } from './amqp/connection.ts';
 import { LanePublisher } from './amqp/lane-publisher.ts';
+import type { GatewayClock } from './clock/gateway-clock.ts';
 import type { Config, DeliveryConfig, MappingConfig } from './config/types.ts';
 import { BackfillGovernor } from './delivery/backfill.ts';
 import type { GapManifest } from './delivery/gap-manifest.ts';
@@ -30,6 +31,7 @@ export interface LaneSetParts {
   readonly store: LevelStore;
   readonly connection: AmqpConnection;
   readonly gaps: GapManifest;
+  readonly clock: Pick<GatewayClock, 'elapsedMs' | 'ageMs'>;
   readonly log: Log;
   /** No message of that lane is on its way to it. */
   readonly isIdle: (lane: string) => boolean;
@@ -154,7 +156,7 @@ export class LaneSet {
 
   /** The policies are read from the lane's parts at each decision. */
   #laneParts(own: OwnParts, policies: () => Policies): LaneParts {
-    const { store, config, gaps, log } = this.#parts;
+    const { store, config, gaps, clock, log } = this.#parts;
     const lastSeq = this.#lastSeqs.get(own.name);
     return {
       ...own,
@@ -174,7 +176,8 @@ export class LaneSet {
       gatewayId: config.gateway.id,
       epoch: store.epoch,
       run: store.run,
-      elapsedMs: () => Math.round(performance.now()),
+      elapsedMs: () => clock.elapsedMs(),
+      ageMs: (message) => clock.ageMs(message),
       config: config.delivery,
       backfill: this.#backfill.lane(config.delivery.window.maxMessages),
       gaps,

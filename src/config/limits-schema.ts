@@ -18,7 +18,8 @@ export const limitsSchema: z.ZodType<LimitsConfig> = z.strictObject({
   ),
   maxAgeMs: z.exactOptional(
     durationMs({
-      description: 'Age at which a stored message is dropped as expired',
+      description:
+        'Age at which a stored message is dropped as expired, in time that is known to have passed, whatever the wall clock says',
       min: 1000,
       max: TEN_YEARS_MS,
     }),

@@ -115,19 +115,19 @@ export class LaneBackfill {
   }
 
   /**
-   * How long the lane must wait before it publishes this message, in ms: 0 = not at all, infinite = until
+   * How long the lane must wait before it publishes a message of that age, in ms: 0 = not at all, infinite = until
    * something in flight is confirmed.
    */
-  waitMs(receivedAtMs: number, inFlight: number, nowMs: number): number {
-    if (!isBacklog(receivedAtMs)) return 0;
+  waitMs(ageMs: number, inFlight: number, nowMs: number): number {
+    if (ageMs <= BACKLOG_AGE_MS) return 0;
     this.#governor.enlist(this, true);
     if (nowMs < this.#notBeforeMs) return this.#notBeforeMs - nowMs;
     if (inFlight >= this.window) return Number.POSITIVE_INFINITY;
     return this.#governor.rateWaitMs(nowMs);
   }
 
-  published(receivedAtMs: number, bytes: number, nowMs: number): void {
-    if (isBacklog(receivedAtMs)) this.#governor.take(bytes, nowMs);
+  published(ageMs: number, bytes: number, nowMs: number): void {
+    if (ageMs > BACKLOG_AGE_MS) this.#governor.take(bytes, nowMs);
   }
 
   confirmed(latencyMs: number, nowMs: number): void {
@@ -149,8 +149,4 @@ export class LaneBackfill {
     this.#isDoubling = false;
     this.#window = Math.max(Math.min(LEAST_WINDOW, this.#maxWindow), this.#window * DECREASE);
   }
-}
-
-function isBacklog(receivedAtMs: number): boolean {
-  return Date.now() - receivedAtMs > BACKLOG_AGE_MS;
 }

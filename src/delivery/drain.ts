@@ -3,6 +3,7 @@ import type { Backlog } from './backlog.ts';
 import type { Departures } from './departures.ts';
 import type { Entry } from './entry.ts';
 import type { InFlightWindow } from './in-flight-window.ts';
+import type { LaneParts } from './lane-parts.ts';
 import type { LaneLog } from './ports.ts';
 import { recordBytes } from './retention.ts';
 
@@ -10,6 +11,7 @@ import { recordBytes } from './retention.ts';
 const RECORD_AT = 0.25;
 
 export interface DrainParts {
+  readonly lane: Pick<LaneParts, 'epoch' | 'elapsedMs'>;
   readonly backlog: Backlog;
   readonly window: InFlightWindow;
   readonly departures: Pick<Departures, 'underWay'>;
@@ -37,19 +39,20 @@ export class Drain {
 
   /** Publishes what may go now. What has to wait is looked at again by `onDue`, or when an answer came. */
   run(): void {
-    const { backlog, backfill, window, publish } = this.#parts;
+    const { backlog, backfill, window, publish, lane } = this.#parts;
     const now = performance.now();
+    const elapsedMs = lane.elapsedMs();
     this.#record();
     for (let next = backlog.peek(); next !== undefined; next = backlog.peek()) {
       if (!this.#hasRoomFor(next)) return;
-      const { receivedAtMs } = next.message;
-      const waitMs = backfill.waitMs(receivedAtMs, window.size, now);
+      const ageMs = this.#ageMs(next, elapsedMs);
+      const waitMs = backfill.waitMs(ageMs, window.size, now);
       if (waitMs > 0) {
         this.#runIn(waitMs);
         return;
       }
       backlog.shift();
-      backfill.published(receivedAtMs, recordBytes(next), now);
+      backfill.published(ageMs, recordBytes(next), now);
       publish(next);
     }
     backfill.caughtUp();
@@ -62,6 +65,12 @@ export class Drain {
   /** The mark is being recorded; then it goes on. */
   get isRecording(): boolean {
     return this.#isRecording;
+  }
+
+  /** What an earlier run has left is backlog, however soon this one came after it. */
+  #ageMs({ message }: Entry, elapsedMs: number): number {
+    if (message.epoch !== this.#parts.lane.epoch) return Number.POSITIVE_INFINITY;
+    return elapsedMs - (message.elapsedMs ?? 0);
   }
 
   /** In the window, and with all that a kill would repeat in a window too. */

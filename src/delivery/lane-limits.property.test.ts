@@ -174,6 +174,7 @@ class World {
       confirmTimeoutMs: 1_000_000,
       parkedBefore: 0,
       ...roomyLane(),
+      ageMs: ({ receivedAtMs }) => Date.now() - receivedAtMs,
       limits: { maxMessages: MAX_MESSAGES, maxAgeMs: MAX_AGE_MS },
       whenFull: this.whenFull,
       storeFullness: () => this.storeFullness,

@@ -1,4 +1,5 @@
 import type { DeliveryConfig, FailureAction, LimitsConfig, WhenFull } from '../config/types.ts';
+import type { LaneMessage } from '../shared/message.ts';
 import type { LaneBackfill } from './backfill.ts';
 import type { GapManifest } from './gap-manifest.ts';
 import type { LaneLog, Publisher } from './ports.ts';
@@ -15,6 +16,8 @@ export interface LaneParts {
   readonly run: string;
   /** Time of the gateway now, in ms; see `LaneMessage.elapsedMs`. */
   readonly elapsedMs: () => number;
+  /** How old a message is, in ms; never more than it is. */
+  readonly ageMs: (message: LaneMessage) => number;
   /** The last seq that a lane of this name gave in this epoch before it ended; the lane goes on counting. Default 0. */
   readonly lastSeq?: number;
   readonly config: Pick<

@@ -9,7 +9,6 @@ import type { InFlightWindow } from './in-flight-window.ts';
 import { Intake } from './intake.ts';
 import { LaneCounters } from './lane-counters.ts';
 import type { LaneParts, LaneState } from './lane-parts.ts';
-import { MessageAge } from './message-age.ts';
 import { Outlet } from './outlet.ts';
 import { ParkedProbe } from './parked-probe.ts';
 import type { ParkedMessage, ParkReason } from './ports.ts';
@@ -44,7 +43,6 @@ export class Lane {
   readonly name: string;
   readonly counters: LaneCounters = new LaneCounters();
   readonly #parts: LaneParts;
-  readonly #age: MessageAge;
   readonly #retention: Retention;
   readonly #departures: Departures;
   readonly #appending: AppendQueue;
@@ -69,15 +67,11 @@ export class Lane {
     this.#parts = parts;
     this.#seq = parts.lastSeq ?? 0;
     const settlement = new Settlement(log.lowWaterMark);
-    this.#age = new MessageAge(parts.epoch, {
-      wallMs: Date.now,
-      monotonicMs: () => performance.now(),
-    });
     this.#retention = new Retention({
       policy: parts,
       held: { messages: log.endOffset - log.lowWaterMark, bytes: log.initialBytes },
       storeFullness: parts.storeFullness,
-      age: this.#age,
+      ageMs: parts.ageMs,
     });
     const shared = { counters: this.counters, retention: this.#retention, settlement };
     this.#departures = new Departures({
@@ -268,7 +262,6 @@ export class Lane {
   #identify(message: MappedMessage, routingKey: string): OwnMessage {
     this.#seq += 1;
     this.counters.accepted += 1;
-    this.#age.arrived(this.#seq);
     const { gatewayId, epoch, run } = this.#parts;
     const own: Draft<LaneMessage> = {
       topic: message.topic,

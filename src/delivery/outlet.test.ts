@@ -20,7 +20,7 @@ async function storedTwenty(): Promise<{ log: MemoryLaneLog; harness: LaneHarnes
   return { log, harness };
 }
 
-/** A lane whose backlog goes out as the config says; what the harness accepts is ancient. */
+/** A lane whose backlog goes out as the config says. */
 function governed(config: Partial<BackfillConfig>, random: number = 0): LaneHarness {
   const unhurried = {
     maxInFlightMessages: 1_000,
@@ -31,10 +31,16 @@ function governed(config: Partial<BackfillConfig>, random: number = 0): LaneHarn
   return new LaneHarness({ room: { backfill: governor.lane(100) } });
 }
 
+/** So many messages are stored and are no news any more. */
+async function storeOld(harness: LaneHarness, count: number): Promise<void> {
+  await harness.accept(count);
+  await harness.durable();
+  await harness.advance(2_000);
+}
+
 test('a backlog goes out at the rate that is set, whatever the window', async () => {
   const harness = governed({ maxMessagesPerSecond: 10 });
-  await harness.accept(50);
-  await harness.durable();
+  await storeOld(harness, 50);
   harness.publisher.open();
   for (let seconds = 0; seconds < 3; seconds += 1) {
     await harness.advance(1_000);
@@ -47,8 +53,7 @@ test('a backlog goes out at the rate that is set, whatever the window', async ()
 
 test('a backlog has no more in flight than the lanes share, and goes on with each confirm', async () => {
   const harness = governed({ maxInFlightMessages: 3 });
-  await harness.accept(5);
-  await harness.durable();
+  await storeOld(harness, 5);
   harness.publisher.open();
   await harness.advance(10_000);
   expect(harness.inFlight).toEqual([1, 2, 3]);
@@ -71,10 +76,25 @@ test('after an outage a backlog waits a part of it, and then goes out', async ()
   expect(harness.published).toEqual([1, 2]);
 });
 
+test('what an earlier run has stored is backlog, however little time the gateway has counted since', async () => {
+  const log = new MemoryLaneLog();
+  const earlier = new LaneHarness({ mode: 'disk-first', log });
+  await earlier.accept(5);
+  void earlier.lane.stop(AbortSignal.abort());
+  const governor = new BackfillGovernor(
+    { maxInFlightMessages: 3, targetConfirmMs: 60_000, maxStartDelayMs: 0 },
+    () => 0,
+  );
+  const room = { backfill: governor.lane(100) };
+  const harness = new LaneHarness({ epoch: 2, log: log.killed(), room });
+  harness.publisher.open();
+  await harness.advance(0);
+  expect(harness.inFlight).toEqual([1, 2, 3]);
+});
+
 test('a link lost during the wait for the rate publishes nothing while it is away', async () => {
   const harness = governed({ maxMessagesPerSecond: 1 });
-  await harness.accept(3);
-  await harness.durable();
+  await storeOld(harness, 3);
   harness.publisher.open();
   await harness.advance(500);
   const before = harness.published.length;
@@ -84,13 +104,13 @@ test('a link lost during the wait for the rate publishes nothing while it is awa
   expect(harness.published).toHaveLength(before);
 });
 
-test('messages that arrived just now go out at once, whatever holds a backlog back', async () => {
+test('messages that arrived just now go out at once, whatever the wall clock and what holds a backlog back', async () => {
   const harness = governed({ maxMessagesPerSecond: 1, maxInFlightMessages: 1 }, 1);
   harness.publisher.open();
   harness.publisher.block(); // so that they have to be stored
   for (let n = 0; n < 20; n += 1) {
     const rest = { qos: 1, dup: false, retain: false, clientId: 'c' } as const;
-    const message = { topic: 'a', payload: Buffer.alloc(1), receivedAtMs: Date.now(), ...rest };
+    const message = { topic: 'a', payload: Buffer.alloc(1), receivedAtMs: 1, ...rest };
     harness.lane.accept(message, 'a', NO_RECEIPT);
   }
   await harness.durable();

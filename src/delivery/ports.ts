@@ -210,7 +210,7 @@ export interface Unverified {
 
 /** What is known of the time of a run. All in ms. */
 export interface ClockNote {
-  /** Monotonic time counts within one boot of the machine only. */
+  /** Monotonic time counts within one boot of the machine only. Empty where the boot is not known. */
   readonly bootId: string;
   /** Time of the gateway at the start of the run. */
   readonly startMs: number;
@@ -220,6 +220,8 @@ export interface ClockNote {
   readonly seenMs: number;
   /** True time since 1970 minus time of the gateway; absent as long as no confirmed clock has told it. */
   readonly trueOffsetMs?: number;
+  /** Time of the gateway from which `trueOffsetMs` may be too small; absent when it holds for all of the run. */
+  readonly sureUntilMs?: number;
 }
 
 /** How a process that used the store before ended. */

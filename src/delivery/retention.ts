@@ -1,6 +1,6 @@
 import type { LimitsConfig, WhenFull } from '../config/types.ts';
+import type { LaneMessage } from '../shared/message.ts';
 import type { Entry } from './entry.ts';
-import type { MessageAge } from './message-age.ts';
 
 /** What becomes of a message that would have to be stored. */
 export type Admission = 'store' | 'wait' | 'reject' | 'drop';
@@ -28,7 +28,7 @@ export function recordBytes({ message }: Entry): number {
 export class Retention {
   readonly #policy: { readonly limits: LimitsConfig; readonly whenFull: WhenFull };
   readonly #storeFullness: () => number;
-  readonly #age: Pick<MessageAge, 'of'>;
+  readonly #ageMs: (message: LaneMessage) => number;
   #messages: number;
   #bytes: number;
   /** Bytes taken while the store was full, to be made good by giving up as much of the oldest. */
@@ -42,13 +42,13 @@ export class Retention {
     readonly policy: { readonly limits: LimitsConfig; readonly whenFull: WhenFull };
     readonly held: { readonly messages: number; readonly bytes: number };
     readonly storeFullness: () => number;
-    readonly age: Pick<MessageAge, 'of'>;
+    readonly ageMs: (message: LaneMessage) => number;
   }) {
     this.#policy = parts.policy;
     this.#messages = parts.held.messages;
     this.#bytes = parts.held.bytes;
     this.#storeFullness = parts.storeFullness;
-    this.#age = parts.age;
+    this.#ageMs = parts.ageMs;
   }
 
   /** Bytes in the store or on the way there, roughly. */
@@ -131,6 +131,6 @@ export class Retention {
 
   #isExpired({ message, isReleased }: Entry): boolean {
     const { maxAgeMs } = this.#policy.limits;
-    return !isReleased && maxAgeMs !== undefined && (this.#age.of(message) ?? 0) > maxAgeMs;
+    return !isReleased && maxAgeMs !== undefined && this.#ageMs(message) > maxAgeMs;
   }
 }

@@ -3,7 +3,7 @@ import { connect, createServer } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { type AdminRoute, createAdminRoutes, json } from './admin-routes.ts';
 import { AdminServer, type AdminServerOptions } from './admin-server.ts';
-import { assessHealth } from './health.ts';
+import { assessHealth, type HealthFacts } from './health.ts';
 import type { LogFields } from './log.ts';
 import type { SnapshotSources } from './sources.ts';
 
@@ -14,7 +14,8 @@ const FACTS = {
   brokerConnected: true,
   brokerBlocked: false,
   lanes: [],
-};
+  clock: 'synced',
+} as const;
 const SOURCES: SnapshotSources = {
   lanes: () => [],
   store: () => ({
@@ -32,6 +33,7 @@ const SOURCES: SnapshotSources = {
   ingest: () => ({ unmatchedTotal: 0, refusedTotal: {}, pendingBytes: 0 }),
   log: () => ({ droppedTotal: 0 }),
   config: () => ({ reloadsTotal: 0, reloadFailuresTotal: 0, reloadFailed: false, restartKeys: [] }),
+  clock: () => ({ quality: 'synced', stepsTotal: 0 }),
 };
 const EXTRA: [string, AdminRoute][] = [
   ['/throws', { GET: () => Promise.reject(new Error('broken handler')) }],
@@ -50,7 +52,7 @@ interface Started {
 }
 
 async function startServer(
-  facts: Partial<typeof FACTS> = {},
+  facts: Partial<HealthFacts> = {},
   options: Partial<AdminServerOptions> = {},
 ): Promise<Started> {
   const logged: LogFields[] = [];

@@ -1,4 +1,5 @@
 import type { Registry } from 'prom-client';
+import type { ClockQuality } from '../clock/clock-judge.ts';
 import { byKey, pullCounter, pullGauge, single } from './pulled-metric.ts';
 import type { GatewaySnapshot } from './sources.ts';
 
@@ -29,6 +30,11 @@ const COUNTERS: readonly Row[] = [
     'log_lines_dropped_total',
     'Log lines the standard output did not take.',
     (now) => now.log.droppedTotal,
+  ],
+  [
+    'clock_steps_total',
+    'Times the wall clock was set by more than a second.',
+    (now) => now.clock.stepsTotal,
   ],
   ['config_reloads_total', 'Reloads that took effect.', (now) => now.config.reloadsTotal],
   [
@@ -70,6 +76,8 @@ const GAUGES: readonly Row[] = [
   ],
 ];
 
+const CLOCK_QUALITIES: readonly ClockQuality[] = ['synced', 'corrected', 'unsynced'];
+
 /** Registers what there is once a gateway: ingest, store, AMQP, MQTT connections, log. */
 export function registerGatewayMetrics(registry: Registry, snapshot: () => GatewaySnapshot): void {
   for (const [name, help, read] of COUNTERS) {
@@ -83,5 +91,15 @@ export function registerGatewayMetrics(registry: Registry, snapshot: () => Gatew
     help: 'Messages not taken.',
     labelNames: ['reason'],
     read: () => byKey('reason', snapshot().ingest.refusedTotal),
+  });
+  pullGauge(registry, {
+    name: 'tidegate_clock_quality',
+    help: '1 for what the wall clock is worth, 0 for the others.',
+    labelNames: ['state'],
+    read: () =>
+      CLOCK_QUALITIES.map((state) => ({
+        labels: { state },
+        value: Number(snapshot().clock.quality === state),
+      })),
   });
 }

@@ -8,6 +8,7 @@ const GOOD: HealthFacts = {
   brokerConnected: true,
   brokerBlocked: false,
   lanes: [{ lane: 'telemetry', state: 'direct' }],
+  clock: 'synced',
 };
 
 test.each<[string, Partial<HealthFacts>, boolean, string]>([
@@ -16,6 +17,7 @@ test.each<[string, Partial<HealthFacts>, boolean, string]>([
   ['a lane is stalled', { lanes: [{ lane: 'a', state: 'stalled' }] }, true, 'degraded'],
   ['the broker is away', { brokerConnected: false }, true, 'degraded'],
   ['the broker blocks', { brokerBlocked: true }, true, 'degraded'],
+  ['nobody confirms the clock', { clock: 'unsynced' }, true, 'ok'],
   ['the store fails', { storeWritable: false }, false, 'unready'],
   ['nothing listens', { listening: false }, false, 'unready'],
   ['broker and store fail', { brokerConnected: false, storeWritable: false }, false, 'unready'],
@@ -36,6 +38,7 @@ test('the checks name what is wrong', () => {
   expect(health.checks.lanes).toEqual({ status: 'degraded', text: 'stalled: a' });
   expect(health.checks.broker.status).toBe('degraded');
   expect(health.checks.store.status).toBe('ok');
+  expect(health.checks.clock.text).toBe('synchronised');
 });
 
 test.each([

@@ -1,3 +1,4 @@
+import type { ClockQuality } from '../clock/clock-judge.ts';
 import type { StoreOrigin } from '../store/origin.ts';
 import type { LaneState } from './sources.ts';
 
@@ -9,6 +10,7 @@ export interface HealthFacts {
   readonly storeOrigin: StoreOrigin;
   readonly brokerConnected: boolean;
   readonly brokerBlocked: boolean;
+  readonly clock: ClockQuality;
   readonly lanes: readonly { readonly lane: string; readonly state: LaneState }[];
 }
 
@@ -25,8 +27,15 @@ export interface Health {
   /** Devices can publish and are acknowledged. */
   readonly ready: boolean;
   readonly status: 'ok' | 'degraded' | 'unready';
-  readonly checks: Readonly<Record<'mqtt' | 'store' | 'broker' | 'lanes', HealthCheck>>;
+  readonly checks: Readonly<Record<'mqtt' | 'store' | 'broker' | 'lanes' | 'clock', HealthCheck>>;
 }
+
+/** A clock that nobody has confirmed takes nothing away: messages wait longer, none is given up for it. */
+const CLOCK_TEXTS: Readonly<Record<ClockQuality, string>> = {
+  synced: 'synchronised',
+  corrected: 'synchronised, and set since the start',
+  unsynced: 'not confirmed: messages age by the time that the gateway runs',
+};
 
 /**
  * Judges the gateway: ready when it can take messages and keep them, that is, it listens and its store can
@@ -38,6 +47,7 @@ export function assessHealth(facts: HealthFacts): Health {
     store: checkStore(facts),
     broker: checkBroker(facts),
     lanes: checkLanes(facts),
+    clock: ok(CLOCK_TEXTS[facts.clock]),
   };
   const all = Object.values(checks);
   const ready = all.every((check) => check.status !== 'failed');

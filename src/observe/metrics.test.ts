@@ -59,6 +59,7 @@ class FakeSources implements SnapshotSources {
     reloadFailed: true,
     restartKeys: ['store.path'],
   });
+  clock = (): ReturnType<SnapshotSources['clock']> => ({ quality: 'corrected', stepsTotal: 16 });
 }
 
 function create(sources: SnapshotSources = new FakeSources()): Metrics {
@@ -85,6 +86,9 @@ test.each([
   'tidegate_mqtt_connections 20',
   'tidegate_log_lines_dropped_total 13',
   'tidegate_build_info{version="1.2.3"} 1',
+  'tidegate_clock_quality{state="corrected"} 1',
+  'tidegate_clock_quality{state="unsynced"} 0',
+  'tidegate_clock_steps_total 16',
 ])('a scrape shows %s', async (line) => {
   expect((await create().text()).split('\n')).toContain(line);
 });

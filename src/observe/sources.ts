@@ -1,3 +1,4 @@
+import type { ClockQuality } from '../clock/clock-judge.ts';
 import type { StoreOrigin } from '../store/origin.ts';
 
 /** How a lane stands. Everything but `direct` means that messages go through the store. */
@@ -99,6 +100,13 @@ export interface ConfigSnapshot {
   readonly restartKeys: readonly string[];
 }
 
+/** The wall clock at one moment. */
+export interface ClockSnapshot {
+  readonly quality: ClockQuality;
+  /** How often it was set since the start of the process. */
+  readonly stepsTotal: number;
+}
+
 /** Where the numbers come from. Called at a scrape or a look at the status, and must not wait or throw. */
 export interface SnapshotSources {
   lanes(): readonly LaneSnapshot[];
@@ -108,6 +116,7 @@ export interface SnapshotSources {
   ingest(): IngestSnapshot;
   log(): LogSnapshot;
   config(): ConfigSnapshot;
+  clock(): ClockSnapshot;
 }
 
 /** All of it, taken at once so that the numbers of one scrape fit together. */
@@ -119,6 +128,7 @@ export interface GatewaySnapshot {
   readonly ingest: IngestSnapshot;
   readonly log: LogSnapshot;
   readonly config: ConfigSnapshot;
+  readonly clock: ClockSnapshot;
 }
 
 /** Reads every source once. */
@@ -131,5 +141,6 @@ export function takeSnapshot(sources: SnapshotSources): GatewaySnapshot {
     ingest: sources.ingest(),
     log: sources.log(),
     config: sources.config(),
+    clock: sources.clock(),
   };
 }

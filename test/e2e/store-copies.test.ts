@@ -87,7 +87,7 @@ test('a consumer that knows only message-ids misses nothing of two gateways with
     mapping: { exchange: { name: site.queue, type: 'topic' }, queues: [] },
   });
   await putBack(clone, await backUp(site));
-  await Promise.all([site.start(), clone.start([], await anotherMachine())]);
+  await Promise.all([site.start(), clone.start([], { wrapper: await anotherMachine() })]);
   await publish(site, 'of the first');
   await publish(clone, 'of the second');
   await site.drained();

@@ -7,11 +7,12 @@ const UNHURRIED = { maxInFlightMessages: 100_000, targetConfirmMs: 60_000, maxSt
 /** What makes a lane that is never full and catches up without restraint; `gaps` gets what it gives up. */
 export function roomyLane(
   gaps: Gap[] = [],
-): Pick<LaneParts, 'limits' | 'whenFull' | 'storeFullness' | 'backfill' | 'gaps'> {
+): Pick<LaneParts, 'limits' | 'whenFull' | 'storeFullness' | 'backfill' | 'gaps' | 'ageMs'> {
   return {
     limits: {},
     whenFull: 'block',
     storeFullness: () => 0,
+    ageMs: ({ elapsedMs = 0 }) => performance.now() - elapsedMs,
     backfill: new BackfillGovernor(UNHURRIED, () => 0).lane(100_000),
     gaps: {
       record: async (gap) => {

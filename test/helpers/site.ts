@@ -5,7 +5,7 @@ import { expect, onTestFinished } from 'vitest';
 import { consumeAll, type RunningConsumer } from './consumer.ts';
 import { eventually } from './eventually.ts';
 import { freePort } from './free-port.ts';
-import { type GatewayProcess, startGateway } from './gateway-process.ts';
+import { type GatewayOptions, type GatewayProcess, startGateway } from './gateway-process.ts';
 import { type MetricValues, scrape } from './scrape.ts';
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts';
 import { tempDir } from './temp-dir.ts';
@@ -78,12 +78,12 @@ export class Site {
     return this.#gateway;
   }
 
-  /** Starts the gateway, again with the same store. `execArgv` are options of node, `wrapper` a command to run it under. */
+  /** Starts the gateway, again with the same store. `execArgv` are options of node. */
   async start(
     execArgv: readonly string[] = [],
-    wrapper: readonly string[] = [],
+    surroundings: Pick<GatewayOptions, 'env' | 'wrapper'> = {},
   ): Promise<GatewayProcess> {
-    const options = { config: this.config, dir: this.#dir, execArgv, wrapper };
+    const options = { config: this.config, dir: this.#dir, execArgv, ...surroundings };
     this.#gateway = await startGateway(options);
     return this.#gateway;
   }
