@@ -37,6 +37,7 @@ export class ClockJudge {
     this.#aheadMs = first.wallMs - first.elapsedMs;
     this.#lookedAtMs = first.elapsedMs;
     this.#trueOffsetMs = trueOffsetMs;
+    this.#doubt();
   }
 
   /** To be called often. Returns by how much the clock was set since the last look, in ms; 0 when it was not. */
@@ -44,7 +45,11 @@ export class ClockJudge {
     const aheadMs = now.wallMs - now.elapsedMs;
     const stepMs = aheadMs - this.#aheadMs;
     const isStep = Math.abs(stepMs) > STEP_MS;
-    if (isStep) this.#stepped(aheadMs, stepMs > 0);
+    if (isStep) {
+      this.#steps += 1;
+      this.#aheadMs = aheadMs;
+      this.#doubt();
+    }
     this.#lookedAtMs = now.elapsedMs;
     return isStep ? Math.round(stepMs) : 0;
   }
@@ -66,7 +71,7 @@ export class ClockJudge {
     return this.#steps;
   }
 
-  /** True time minus time of the gateway, or less; undefined until it is known. */
+  /** True time minus time of the gateway, or less, for it only grows; undefined until it is known. */
   get trueOffsetMs(): number | undefined {
     return this.#trueOffsetMs;
   }
@@ -77,14 +82,12 @@ export class ClockJudge {
   }
 
   /**
-   * A clock that was set forward may be wrong, or a machine that was halted may have been told the time it has missed.
-   * Then the true offset has grown, and messages that come from now on are younger than the known one makes them.
+   * A clock that disagrees may be wrong, or the machine may have slept and been told the time it has missed. Then the true
+   * offset has grown, and messages that came since the last look are younger than the known one makes them.
    */
-  #stepped(aheadMs: number, isForward: boolean): void {
-    this.#steps += 1;
-    this.#aheadMs = aheadMs;
-    if (this.#isAgreeing(aheadMs)) this.#sureUntilMs = undefined;
-    else if (isForward) this.#sureUntilMs ??= this.#lookedAtMs;
+  #doubt(): void {
+    if (this.#trueOffsetMs === undefined || this.#isAgreeing(this.#aheadMs)) return;
+    this.#sureUntilMs ??= this.#lookedAtMs;
   }
 
   #isAgreeing(aheadMs: number): boolean {

@@ -60,10 +60,18 @@ export class ClockNotes {
 
   get #isDue(): boolean {
     const noted = this.#noted;
-    if (noted === undefined) return true;
+    if (noted === undefined || this.#makesOlder(noted)) return true;
     const sinceMs = this.#parts.elapsedMs() - noted.seenMs;
     if (sinceMs < LEAST_PAUSE_MS) return false;
     return this.#isOutdated(noted) || sinceMs >= this.#pauseMs(noted);
+  }
+
+  /** With this note the next run would take messages that come now for older than they are. That cannot wait. */
+  #makesOlder({ trueOffsetMs, sureUntilMs }: ClockNote): boolean {
+    if (trueOffsetMs === undefined || sureUntilMs !== undefined) return false;
+    const { judge } = this.#parts;
+    const hasGrown = (judge.trueOffsetMs ?? 0) - trueOffsetMs > SAME_OFFSET_MS;
+    return judge.sureUntilMs !== undefined || hasGrown;
   }
 
   /** In a run that has just begun more often: the next one may end early, too. */
@@ -72,11 +80,11 @@ export class ClockNotes {
     return Math.min(BACKLOG_PAUSE_MS, seenMs - startMs);
   }
 
-  #isOutdated(noted: ClockNote): boolean {
-    const { trueOffsetMs, sureUntilMs } = this.#parts.judge;
-    if (noted.sureUntilMs !== sureUntilMs) return true;
-    if (trueOffsetMs === undefined || noted.trueOffsetMs === undefined)
-      return trueOffsetMs !== noted.trueOffsetMs;
-    return Math.abs(trueOffsetMs - noted.trueOffsetMs) > SAME_OFFSET_MS;
+  #isOutdated({ trueOffsetMs, sureUntilMs }: ClockNote): boolean {
+    const { judge } = this.#parts;
+    if (sureUntilMs !== judge.sureUntilMs) return true;
+    if (trueOffsetMs === undefined || judge.trueOffsetMs === undefined)
+      return trueOffsetMs !== judge.trueOffsetMs;
+    return Math.abs(trueOffsetMs - judge.trueOffsetMs) > SAME_OFFSET_MS;
   }
 }

@@ -139,11 +139,9 @@ export class GatewayClock {
     if (Math.abs(aheadMs(now) - aheadMs(before)) > STEP_MS) return; // the next look asks again
     if (isSynced === true) judge.confirm(now);
     this.#tellQuality();
-    this.#pauseMs =
-      this.quality === 'unsynced'
-        ? Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS)
-        : LONGEST_PAUSE_MS;
+    if (this.quality !== 'unsynced') this.#pauseMs = LONGEST_PAUSE_MS;
     this.#askAtMs = now.elapsedMs + this.#pauseMs;
+    this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS);
     notes.look();
   }
 

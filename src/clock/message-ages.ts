@@ -49,5 +49,5 @@ function trueTimeOf({ run, elapsedMs }: Stamped, note: RunNote | undefined): num
   const { trueOffsetMs, sureUntilMs = Number.POSITIVE_INFINITY } = note?.clock ?? {};
   // A store that was set back counts the same epoch again: the note may be that of another run.
   if (note?.run !== run || elapsedMs === undefined || trueOffsetMs === undefined) return undefined;
-  return elapsedMs <= sureUntilMs ? elapsedMs + trueOffsetMs : undefined;
+  return elapsedMs < sureUntilMs ? elapsedMs + trueOffsetMs : undefined;
 }

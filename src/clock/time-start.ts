@@ -10,7 +10,7 @@ export interface BootMoment {
 /** Where the time of the gateway stands at the start of a run, in ms. */
 export interface TimeStart {
   readonly startMs: number;
-  /** True time minus time of the gateway, when an earlier run of the same boot has known it to its end. */
+  /** True time minus time of the gateway when an earlier run of the same boot last knew it. */
   readonly trueOffsetMs?: number;
 }
 
@@ -25,9 +25,8 @@ export function startOfTime(runs: Iterable<RunNote>, now: BootMoment): TimeStart
   const last = clocks.findLast((clock) => isSameBoot(clock, now));
   if (last === undefined) return { startMs: seenMs };
   const startMs = last.startMs + now.sinceBootMs - last.uptimeMs;
-  const { trueOffsetMs, sureUntilMs } = last;
-  if (trueOffsetMs === undefined || sureUntilMs !== undefined) return { startMs };
-  return { startMs, trueOffsetMs };
+  const { trueOffsetMs } = last;
+  return trueOffsetMs === undefined ? { startMs } : { startMs, trueOffsetMs };
 }
 
 function isUsable(clock: ClockNote | undefined): clock is ClockNote {
