@@ -1,4 +1,5 @@
 import { AmqpConnection } from './amqp/connection.ts';
+import type { IdClaim } from './amqp/id-claim.ts';
 import { checkTls, readTlsFiles } from './amqp/tls-files.ts';
 import { GatewayClock } from './clock/gateway-clock.ts';
 import { askSystem } from './clock/sync-inquiry.ts';
@@ -6,6 +7,7 @@ import { SYSTEM_CLOCKS } from './clock/system-clocks.ts';
 import type { Config } from './config/types.ts';
 import { GapManifest } from './delivery/gap-manifest.ts';
 import type { Lane } from './delivery/lane.ts';
+import { createIdClaim } from './id-claim-log.ts';
 import { CheckedRelease } from './ingest/checked-release.ts';
 import { Ingest } from './ingest/ingest.ts';
 import { LaneChecks, payloadRules } from './lane-checks.ts';
@@ -50,6 +52,7 @@ export class Gateway {
   readonly #store: LevelStore;
   readonly #clock: GatewayClock;
   readonly #connection: AmqpConnection;
+  readonly #idClaim: IdClaim;
   readonly #lanes: LaneSet;
   #gapLane: Lane | undefined;
   readonly #gaps: GapManifest;
@@ -78,6 +81,7 @@ export class Gateway {
       tls: () => readTlsFiles(config.amqp.tls ?? {}),
       onTrouble: (err) => log.warn({ event: 'amqp-trouble', err }, 'the broker is not reached'),
     });
+    this.#idClaim = createIdClaim(config, this.#connection, log);
     this.#gaps = new GapManifest(
       (routingKey, event) => this.#tellGap(routingKey, event),
       (epoch) => this.#store.runs.get(epoch)?.run,
@@ -113,6 +117,7 @@ export class Gateway {
       this.#storeOrigin = await traceAndWarn(this.#store, this.#config, this.#log);
       await this.#clock.open(this.#store);
       this.#connection.start();
+      if (this.#config.amqp.claimId) this.#idClaim.start();
       await this.#startGaps();
       const { mappings, delivery } = this.#config;
       for (const lane of await this.#lanes.create(mappings, delivery)) this.#lanes.add(lane);
@@ -146,6 +151,7 @@ export class Gateway {
     await this.#checks.close();
     await this.#lanes.stop(limit);
     await this.#gapLane?.stop(limit); // it takes what the others give up
+    await this.#idClaim.stop();
     await this.#connection.stop();
     await this.#clock.stop();
     await this.#store.close(this.#lastSeqs());
@@ -312,6 +318,7 @@ export class Gateway {
       brokerConnected: connected,
       brokerBlocked: blockedReason !== undefined,
       clock: this.#clock.quality,
+      idTaken: this.#idClaim.isTaken,
       lanes: lanes.map((lane) => ({ lane: lane.name, state: lane.state })),
     });
   }
@@ -322,7 +329,9 @@ export class Gateway {
       store: () => ({ ...this.#store.stats(), origin: this.#storeOrigin }),
       amqp: () => {
         const { connected, blockedReason, reconnects } = this.#connection.state();
-        return { connected, blocked: blockedReason !== undefined, reconnectsTotal: reconnects };
+        const { isTaken: idTaken } = this.#idClaim;
+        const blocked = blockedReason !== undefined;
+        return { connected, blocked, reconnectsTotal: reconnects, idTaken };
       },
       mqtt: () => ({ connections: this.#mqtt.connections }),
       ingest: () => {

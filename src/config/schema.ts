@@ -208,6 +208,10 @@ const amqpSchema: z.ZodType<AmqpConfig> = z.strictObject({
     max: DAY_MS,
   }).default(30_000),
   reconnect: reconnectSchema.prefault({}),
+  claimId: z.boolean().default(true).meta({
+    description:
+      'Hold an exclusive queue `tidegate.gateway.ID` at the broker, so that a second gateway with the same id is noticed',
+  }),
 } satisfies Shape<AmqpConfig>);
 
 const windowSchema: z.ZodType<WindowConfig> = z.strictObject({

@@ -70,6 +70,7 @@ export interface AmqpConfig {
   readonly connectTimeoutMs: number;
   readonly confirmTimeoutMs: number;
   readonly reconnect: ReconnectConfig;
+  readonly claimId: boolean;
 }
 
 /** Which of the two ways to safe a message takes first. */

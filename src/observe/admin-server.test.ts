@@ -13,6 +13,7 @@ const FACTS = {
   storeOrigin: 'same' as const,
   brokerConnected: true,
   brokerBlocked: false,
+  idTaken: false,
   lanes: [],
   clock: 'synced',
 } as const;
@@ -28,7 +29,7 @@ const SOURCES: SnapshotSources = {
     origin: 'same',
     sizeBytes: 0,
   }),
-  amqp: () => ({ connected: true, blocked: false, reconnectsTotal: 0 }),
+  amqp: () => ({ connected: true, blocked: false, reconnectsTotal: 0, idTaken: false }),
   mqtt: () => ({ connections: 2 }),
   ingest: () => ({ unmatchedTotal: 0, refusedTotal: {}, pendingBytes: 0 }),
   log: () => ({ droppedTotal: 0 }),

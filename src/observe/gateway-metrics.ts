@@ -65,6 +65,11 @@ const GAUGES: readonly Row[] = [
     (now) => now.amqp.blocked,
   ],
   [
+    'gateway_id_conflict',
+    '1 while another gateway with the same gateway.id is connected to the broker.',
+    (now) => now.amqp.idTaken,
+  ],
+  [
     'config_reload_failed',
     '1 if the last reload failed: what runs is not what the file says.',
     (now) => now.config.reloadFailed,

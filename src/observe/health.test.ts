@@ -7,6 +7,7 @@ const GOOD: HealthFacts = {
   storeOrigin: 'same',
   brokerConnected: true,
   brokerBlocked: false,
+  idTaken: false,
   lanes: [{ lane: 'telemetry', state: 'direct' }],
   clock: 'synced',
 };
@@ -16,6 +17,7 @@ test.each<[string, Partial<HealthFacts>, boolean, string]>([
   ['a lane drains', { lanes: [{ lane: 'a', state: 'draining' }] }, true, 'ok'],
   ['a lane is stalled', { lanes: [{ lane: 'a', state: 'stalled' }] }, true, 'degraded'],
   ['the broker is away', { brokerConnected: false }, true, 'degraded'],
+  ['another gateway has the id', { idTaken: true }, true, 'degraded'],
   ['the broker blocks', { brokerBlocked: true }, true, 'degraded'],
   ['nobody confirms the clock', { clock: 'unsynced' }, true, 'ok'],
   ['the store fails', { storeWritable: false }, false, 'unready'],

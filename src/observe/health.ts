@@ -11,6 +11,8 @@ export interface HealthFacts {
   readonly brokerConnected: boolean;
   readonly brokerBlocked: boolean;
   readonly clock: ClockQuality;
+  /** Another gateway with the same id is connected to the broker. */
+  readonly idTaken: boolean;
   readonly lanes: readonly { readonly lane: string; readonly state: LaneState }[];
 }
 
@@ -28,6 +30,9 @@ export interface Health {
   readonly ready: boolean;
   readonly status: 'ok' | 'degraded' | 'unready';
   readonly checks: Readonly<Record<'mqtt' | 'store' | 'broker' | 'lanes' | 'clock', HealthCheck>>;
+  readonly checks: Readonly<
+    Record<'mqtt' | 'store' | 'broker' | 'lanes' | 'identity', HealthCheck>
+  >;
 }
 
 /** A clock that nobody has confirmed takes nothing away: messages wait longer, none is given up for it. */
@@ -48,6 +53,9 @@ export function assessHealth(facts: HealthFacts): Health {
     broker: checkBroker(facts),
     lanes: checkLanes(facts),
     clock: ok(CLOCK_TEXTS[facts.clock]),
+    identity: facts.idTaken
+      ? degraded('another gateway with this gateway.id is connected to the broker')
+      : ok('no other gateway with this gateway.id is known'),
   };
   const all = Object.values(checks);
   const ready = all.every((check) => check.status !== 'failed');

@@ -45,6 +45,7 @@ class FakeSources implements SnapshotSources {
     connected: false,
     blocked: true,
     reconnectsTotal: 12,
+    idTaken: true,
   });
   mqtt = (): { connections: number } => ({ connections: 20 });
   ingest = (): ReturnType<SnapshotSources['ingest']> => ({
@@ -83,6 +84,7 @@ test.each([
   'tidegate_store_bytes_written_total 9000',
   'tidegate_amqp_connected 0',
   'tidegate_amqp_blocked 1',
+  'tidegate_gateway_id_conflict 1',
   'tidegate_mqtt_connections 20',
   'tidegate_log_lines_dropped_total 13',
   'tidegate_build_info{version="1.2.3"} 1',

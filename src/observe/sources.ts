@@ -64,6 +64,8 @@ export interface AmqpSnapshot {
   /** The broker asked to stop publishing (connection.blocked, a RabbitMQ extension). */
   readonly blocked: boolean;
   readonly reconnectsTotal: number;
+  /** Another gateway with the same id is connected to it. */
+  readonly idTaken: boolean;
 }
 
 /** The MQTT server at one moment. */
