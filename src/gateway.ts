@@ -5,8 +5,8 @@ import { GatewayClock } from './clock/gateway-clock.ts';
 import { askSystem } from './clock/sync-inquiry.ts';
 import { SYSTEM_CLOCKS } from './clock/system-clocks.ts';
 import type { Config } from './config/types.ts';
-import { GapManifest } from './delivery/gap-manifest.ts';
 import type { Lane } from './delivery/lane.ts';
+import { GAP_LANE, GapLane } from './gap-lane.ts';
 import { createIdClaim } from './id-claim-log.ts';
 import { CheckedRelease } from './ingest/checked-release.ts';
 import { Ingest } from './ingest/ingest.ts';
@@ -23,15 +23,9 @@ import { createMetrics, type Metrics } from './observe/metrics.ts';
 import { createParkedRoutes } from './observe/parked-routes.ts';
 import type { SnapshotSources } from './observe/sources.ts';
 import { traceAndWarn } from './origin-warning.ts';
-import { GatewayError } from './shared/errors.ts';
 import type { DeviceMessage } from './shared/message.ts';
-import { promised } from './shared/receipt.ts';
-import type { StoreFinding } from './store/finding.ts';
 import { LevelStore } from './store/level-store.ts';
 import type { StoreOrigin } from './store/origin.ts';
-
-/** The lane of the gap manifest. No mapping can have this name. */
-const GAP_LANE = 'tidegate.gaps';
 
 /** What the process gives the gateway. */
 export interface GatewayParts {
@@ -54,8 +48,7 @@ export class Gateway {
   readonly #connection: AmqpConnection;
   readonly #idClaim: IdClaim;
   readonly #lanes: LaneSet;
-  #gapLane: Lane | undefined;
-  readonly #gaps: GapManifest;
+  readonly #gaps: GapLane;
   readonly #checks: LaneChecks;
   readonly #live: LiveConfig;
   readonly #release: CheckedRelease;
@@ -71,7 +64,7 @@ export class Gateway {
     this.#log = log;
     this.#version = version;
     this.#store = new LevelStore(config.store, {
-      onFinding: (finding) => this.#found(finding),
+      onFinding: (finding) => this.#gaps.found(finding),
       onTrouble: (err) => log.error({ event: 'store-trouble', err }, 'the store cannot be written'),
       onRecovered: () => log.info({ event: 'store-recovered' }, 'the store can be written again'),
     });
@@ -82,10 +75,12 @@ export class Gateway {
       onTrouble: (err) => log.warn({ event: 'amqp-trouble', err }, 'the broker is not reached'),
     });
     this.#idClaim = createIdClaim(config, this.#connection, log);
-    this.#gaps = new GapManifest(
-      (routingKey, event) => this.#tellGap(routingKey, event),
-      (epoch) => this.#store.runs.get(epoch)?.run,
-    );
+    this.#gaps = new GapLane({
+      config,
+      log,
+      store: () => this.#store,
+      lanes: () => this.#lanes,
+    });
     this.#checks = this.#createChecks();
     this.#lanes = this.#createLanes();
     this.#live = new LiveConfig({ config, lanes: this.#lanes, checks: this.#checks, log });
@@ -118,7 +113,7 @@ export class Gateway {
       await this.#clock.open(this.#store);
       this.#connection.start();
       if (this.#config.amqp.claimId) this.#idClaim.start();
-      await this.#startGaps();
+      await this.#gaps.start();
       const { mappings, delivery } = this.#config;
       for (const lane of await this.#lanes.create(mappings, delivery)) this.#lanes.add(lane);
       this.#lanes.start();
@@ -150,72 +145,13 @@ export class Gateway {
     await this.#mqtt.close();
     await this.#checks.close();
     await this.#lanes.stop(limit);
-    await this.#gapLane?.stop(limit); // it takes what the others give up
+    await this.#gaps.lane?.stop(limit); // it takes what the others give up
     await this.#idClaim.stop();
     await this.#connection.stop();
     await this.#clock.stop();
     await this.#store.close(this.#lastSeqs());
     await this.#admin.close();
     this.#metrics.stop();
-  }
-
-  /** The gap manifest has a lane of its own, without limits: it is what tells of all others. */
-  async #startGaps(): Promise<void> {
-    const spec = {
-      name: GAP_LANE,
-      ...this.#config.gaps,
-      onUnroutable: 'park',
-      onReject: 'retry',
-    } as const;
-    await this.#store.lane(GAP_LANE, { freesRoom: true }); // on a full disk nothing could be given up
-    const defaults = { limits: {}, whenFull: 'block' } as const;
-    const [gapLane] = await this.#lanes.create([spec], defaults, () => 0);
-    this.#gapLane = gapLane?.lane;
-    this.#gaps.previousRuns(this.#store).catch(() => undefined); // closed again at once
-  }
-
-  /** Parked messages that are gone are named as any others; records of a log are by their lane. */
-  #found({ kind, ...finding }: StoreFinding): void {
-    this.#log.error({ event: `store-${kind}`, ...finding }, 'the store is not as it was left');
-    if (kind !== 'parked-lost' || finding.lane === undefined) return;
-    const { lane, detail, count = 1, epoch, seq } = finding;
-    const identity =
-      epoch === undefined || seq === undefined ? {} : { epoch, fromSeq: seq, toSeq: seq };
-    const named = this.#gaps.record({
-      lane,
-      reason: 'damaged',
-      count,
-      bytes: 0,
-      ...identity,
-      detail,
-    });
-    named.then(
-      () => {
-        const found = this.#lanes.byName.get(lane);
-        if (found !== undefined) found.counters.damaged += count;
-      },
-      () => undefined, // stopping; the log has it
-    );
-  }
-
-  async #tellGap(routingKey: string, event: object): Promise<void> {
-    const lane = this.#gapLane;
-    if (lane === undefined) throw new GatewayError('LANE_CLOSED', 'The gap manifest is closed.');
-    this.#log.warn(
-      { ...event, event: 'gap', kind: routingKey },
-      'the gap manifest has a new entry',
-    );
-    const message = {
-      topic: `$tidegate/${routingKey.replaceAll('.', '/')}`,
-      payload: Buffer.from(JSON.stringify(event)),
-      qos: 1,
-      dup: false,
-      retain: false,
-      clientId: '',
-      receivedAtMs: Date.now(),
-      amqp: { contentType: 'application/json' },
-    } as const;
-    await promised((receipt) => lane.accept(message, routingKey, receipt));
   }
 
   /** The last seq of each lane, if every message of this run is safe; otherwise nobody can say. */
@@ -229,7 +165,8 @@ export class Gateway {
   /** Those of the mappings first. */
   #allLanes(): Lane[] {
     const ofMappings = [...this.#lanes.byName.values()];
-    return this.#gapLane === undefined ? ofMappings : [...ofMappings, this.#gapLane];
+    const { lane } = this.#gaps;
+    return lane === undefined ? ofMappings : [...ofMappings, lane];
   }
 
   /** A mapping that was renamed or removed leaves its messages behind: that must not go unnoticed. */
@@ -259,7 +196,7 @@ export class Gateway {
       config: this.#config,
       store: this.#store,
       connection: this.#connection,
-      gaps: this.#gaps,
+      gaps: this.#gaps.manifest,
       clock: this.#clock,
       log: this.#log,
       isIdle: (lane) => this.#checks.isIdle(lane),

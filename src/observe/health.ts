@@ -29,9 +29,8 @@ export interface Health {
   /** Devices can publish and are acknowledged. */
   readonly ready: boolean;
   readonly status: 'ok' | 'degraded' | 'unready';
-  readonly checks: Readonly<Record<'mqtt' | 'store' | 'broker' | 'lanes' | 'clock', HealthCheck>>;
   readonly checks: Readonly<
-    Record<'mqtt' | 'store' | 'broker' | 'lanes' | 'identity', HealthCheck>
+    Record<'mqtt' | 'store' | 'broker' | 'lanes' | 'clock' | 'identity', HealthCheck>
   >;
 }
 
