@@ -76,6 +76,8 @@ export class AckGate {
   }
 
   #admit(client: AedesClient, publisher: Publisher, packet: Packet, done: Done): void {
+    // The device sends it again, behind the refused one. Accepted now, it would be ahead of that. QoS 0 does not come again.
+    if (packet.qos > 0 && publisher.queue.hasFailed) return;
     const once = packet.qos === 2 ? this.#acceptOnce(client, publisher, packet) : undefined;
     if (packet.qos === 2 && once === undefined) {
       this.#options.observer.refused?.('qos2_window');

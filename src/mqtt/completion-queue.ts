@@ -12,6 +12,12 @@ export class CompletionQueue {
   #last: Slot | undefined;
   #pendingBytes = 0;
   #isReleasing = false;
+  #hasFailed = false;
+
+  /** True as soon as one of them is told that it is not safe, though those before it be incomplete still. */
+  get hasFailed(): boolean {
+    return this.#hasFailed;
+  }
 
   /** Payload bytes of what is not complete. */
   get pendingBytes(): number {
@@ -32,7 +38,8 @@ export class CompletionQueue {
     return slot;
   }
 
-  readonly #onSettled = (): void => {
+  readonly #onSettled = (isSafe: boolean): void => {
+    if (!isSafe) this.#hasFailed = true;
     if (this.#isReleasing) return;
     this.#isReleasing = true;
     queueMicrotask(this.#releaseSettled);
@@ -54,12 +61,12 @@ export class CompletionQueue {
 class Slot implements Receipt {
   readonly payloadBytes: number;
   readonly release: Release;
-  readonly #onSettled: () => void;
+  readonly #onSettled: (isSafe: boolean) => void;
   isSettled = false;
   error: Error | undefined;
   next: Slot | undefined;
 
-  constructor(payloadBytes: number, release: Release, onSettled: () => void) {
+  constructor(payloadBytes: number, release: Release, onSettled: (isSafe: boolean) => void) {
     this.payloadBytes = payloadBytes;
     this.release = release;
     this.#onSettled = onSettled;
@@ -67,11 +74,12 @@ class Slot implements Receipt {
 
   safe(): void {
     this.isSettled = true;
-    this.#onSettled();
+    this.#onSettled(true);
   }
 
   unsafe(error: unknown): void {
     this.error = error instanceof Error ? error : new Error(String(error));
-    this.safe();
+    this.isSettled = true;
+    this.#onSettled(false);
   }
 }

@@ -95,6 +95,28 @@ test('a refused message closes the connection, those before it are acknowledged 
   expect(device.ids('puback')).toEqual([1]);
 });
 
+test.each([1, 2] as const)(
+  'nothing behind a refused message is accepted, so that the device sends all again in order: QoS %i',
+  async (qos) => {
+    const gate = new ControlledAccept();
+    const { port } = await startMqttServer(gate);
+    const device = await RawMqttClient.open(port);
+
+    for (const id of [1, 2]) device.publish(id, `t/${id}`);
+    const [one, two] = [await gate.call(1), await gate.call(2)];
+    two.refuse(); // the connection is closed when the one before it is complete
+    device.socket.write(
+      Buffer.concat([publishBytes(3, 't/3', { qos }), publishBytes(0, 't/4', { qos: 0 })]),
+    );
+    await gate.call(3);
+    expect(gate.topics).toEqual(['t/1', 't/2', 't/4']); // QoS 0 does not come again
+
+    one.safe();
+    await device.waitForClose();
+    expect(device.ids('puback')).toEqual([1]);
+  },
+);
+
 test('a message that becomes safe or is refused after its client left disturbs nobody', async () => {
   const gate = new ControlledAccept();
   const { server, port } = await startMqttServer(gate);
