@@ -15,17 +15,8 @@ const PARKING_MS = 400;
 /** Down between an end and the next start. */
 const LONGEST_DOWN_MS = 1_000;
 const MANY = 2 ** 32;
-const HOUR_MS = 3_600_000;
-const YEAR_MS = 365 * 24 * HOUR_MS;
-/** How far the clock is ahead while it is wrong. */
-const STEPS_MS: readonly number[] = [
-  HOUR_MS,
-  -HOUR_MS,
-  30 * 24 * HOUR_MS,
-  -30 * 24 * HOUR_MS,
-  10 * YEAR_MS,
-  -10 * YEAR_MS,
-];
+/** How far the clock is off while it is wrong, as libfaketime has it. */
+const OFFSETS: readonly string[] = ['+1h', '-1h', '+30d', '-30d', '+3650d', '-3650d'];
 
 type Fault = (site: CombinationsSite, fault: PlannedFault) => Promise<void>;
 
@@ -132,9 +123,11 @@ const FAULTS: Readonly<Record<FaultKind, Fault>> = {
   },
 
   clock: async ({ clock }, { lengthMs, choices }) => {
-    await clock.set(choose(STEPS_MS, choices[0]));
+    await clock.sync('no');
+    await clock.set(choose(OFFSETS, choices[0]));
     await delay(lengthMs);
-    await clock.set(0);
+    await clock.set('+0');
+    await clock.sync('yes');
   },
 };
 

@@ -3,7 +3,7 @@ import { type Channel, type ConsumeMessage, connect } from 'amqplib';
 import { onTestFinished } from 'vitest';
 import { consumeAll } from '../helpers/consumer.ts';
 import { eventually } from '../helpers/eventually.ts';
-import { createFakeClock, type FakeClock } from '../helpers/fake-clock.ts';
+import { type FalseClock, falseClock } from '../helpers/false-clock.ts';
 import { freePort } from '../helpers/free-port.ts';
 import type { RabbitNode } from '../helpers/rabbitmq-node.ts';
 import { type MetricValues, scrape } from '../helpers/scrape.ts';
@@ -40,7 +40,7 @@ interface SiteParts {
   readonly plan: Plan;
   readonly node: RabbitNode;
   readonly disk: SmallDisk;
-  readonly clock: FakeClock;
+  readonly clock: FalseClock;
   readonly proxy: TcpProxy;
   readonly operator: Channel;
   readonly id: string;
@@ -53,7 +53,7 @@ export class CombinationsSite {
   readonly plan: Plan;
   readonly node: RabbitNode;
   readonly disk: SmallDisk;
-  readonly clock: FakeClock;
+  readonly clock: FalseClock;
   /** The uplink. */
   readonly proxy: TcpProxy;
   /** Past the gateway and the proxy. */
@@ -87,7 +87,7 @@ export class CombinationsSite {
       env: {
         // strace counts for each thread, and a look at a clock that can be set costs time.
         ...(kinds.has('failing-write') ? { UV_THREADPOOL_SIZE: '1' } : {}),
-        ...(kinds.has('clock') ? clock.env : {}),
+        ...(kinds.has('clock') ? clock.start.env : {}),
       },
       isStartExcused: () => this.isDiskFull,
       onReload: (config) => {
@@ -191,7 +191,7 @@ export async function createCombinationsSite(
   node: RabbitNode,
 ): Promise<CombinationsSite> {
   const disk = await mountSmallDisk();
-  const clock = await createFakeClock();
+  const clock = await falseClock();
   const proxy = await startTcpProxy({ targetPort: node.port });
   onTestFinished(() => proxy.close());
   const connection = await connect(node.url);
