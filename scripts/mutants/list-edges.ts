@@ -72,7 +72,7 @@ export const EDGE_MUTANTS: readonly Mutant[] = [
     file: 'src/amqp/lane-channel.ts',
     find: '    return returned ?? CONFIRMED;',
     replace: '    return CONFIRMED;',
-    tests: [withBroker('contract', 'publisher-rabbitmq.test.ts')],
+    tests: [unit('amqp/lane-channel.test.ts')],
   },
   {
     name: 'nack-ignored',
@@ -97,5 +97,94 @@ export const EDGE_MUTANTS: readonly Mutant[] = [
     find: '    const running = lanes.map(',
     replace: '    const running = lanes.slice(1).map(',
     tests: [withGateway('e2e', 'gap-manifest.test.ts', 'after a clean stop the next run')],
+  },
+  {
+    name: 'not-mandatory',
+    breaks: 'A message that no queue is bound for is dropped by the broker without a word.',
+    file: 'src/amqp/publish-frames.ts',
+    find: 'const MANDATORY = 1;',
+    replace: 'const MANDATORY = 0;',
+    tests: [unit('amqp/publish-frames.test.ts')],
+  },
+  {
+    name: 'not-persistent',
+    breaks: 'A broker that is restarted loses what it has confirmed.',
+    file: 'src/amqp/amqp-message.ts',
+    find: '    deliveryMode: 2,\n    messageId',
+    replace: '    deliveryMode: 1 as 2,\n    messageId',
+    tests: [unit('amqp/amqp-message.test.ts')],
+  },
+  {
+    name: 'frames-of-another-run',
+    breaks: 'A message of an earlier run goes out under the identity of the present one.',
+    file: 'src/amqp/publish-frames.ts',
+    find: '    one.run === other.run &&\n',
+    replace: '',
+    tests: [unit('amqp/publish-frames.test.ts')],
+  },
+  {
+    name: 'frames-of-another-epoch',
+    breaks: 'A message of an earlier epoch goes out under the identity of the present one.',
+    file: 'src/amqp/publish-frames.ts',
+    find: '    one.epoch === other.epoch &&\n',
+    replace: '',
+    tests: [unit('amqp/publish-frames.test.ts')],
+  },
+  {
+    name: 'return-of-another-message',
+    breaks:
+      'A confirm or nack takes away the return of another message, which then counts as confirmed.',
+    file: 'src/amqp/unanswered.ts',
+    find: '    const returned = this.#returned.get(tag);\n    this.#returned.delete(tag);',
+    replace:
+      '    const [[first, returned] = []] = this.#returned;\n    this.#returned.delete(first ?? tag);',
+    tests: [unit('amqp/unanswered.test.ts')],
+  },
+  {
+    name: 'returns-matched-by-the-id-alone',
+    breaks: 'A return goes to another message that has the same message-id.',
+    file: 'src/amqp/unanswered.ts',
+    find: ` &&
+      fields.routingKey === message.routingKey &&
+      content.equals(message.payload)`,
+    replace: ' && fields !== undefined && content !== undefined',
+    tests: [unit('amqp/unanswered.test.ts')],
+  },
+  {
+    name: 'overload-is-acknowledged',
+    breaks: 'A message that is refused for want of memory is acknowledged.',
+    file: 'src/ingest/ingest.ts',
+    find: `    receipt.unsafe(
+      new GatewayError(
+        'INGEST_OVERLOADED',`,
+    replace: `    receipt.safe();
+    Array.of(
+      new GatewayError(
+        'INGEST_OVERLOADED',`,
+    tests: [unit('ingest/ingest.test.ts')],
+  },
+  {
+    name: 'unchecked-is-acknowledged',
+    breaks: 'A message whose payload could not be checked any more is acknowledged.',
+    file: 'src/ingest/ingest.ts',
+    find: "receipt.unsafe(new GatewayError('LANE_CLOSED', 'The gateway stops.'));",
+    replace: 'receipt.safe();',
+    tests: [unit('ingest/ingest.test.ts')],
+  },
+  {
+    name: 'old-exchange-gets-more',
+    breaks: 'After a reload messages go to the exchange that was replaced.',
+    file: 'src/replaceable-publisher.ts',
+    find: '    if (this.#isOpen) this.#listener?.onBlocked(REASON);\n',
+    replace: '',
+    tests: [unit('replaceable-publisher.test.ts')],
+  },
+  {
+    name: 'lane-counts-anew',
+    breaks: 'A lane whose mapping comes back gives the seqs of this run a second time.',
+    file: 'src/lane-set.ts',
+    find: '    this.#lastSeqs.set(lane.name, lane.lastSeq);\n',
+    replace: '',
+    tests: [withGateway('e2e', 'reload.test.ts', 'back again it goes on counting')],
   },
 ];

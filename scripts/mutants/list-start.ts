@@ -1,4 +1,4 @@
-import { contract, type Mutant, unit } from './mutant.ts';
+import { contract, type Mutant, unit, withGateway } from './mutant.ts';
 
 /** What is broken about the start of a store: what it finds, what it mends, and the identity that it begins with. */
 export const START_MUTANTS: readonly Mutant[] = [
@@ -97,5 +97,21 @@ export const START_MUTANTS: readonly Mutant[] = [
     find: '  record.set(written.bytesOf(message.run), at);',
     replace: '  record.set(written.bytesOf(undefined), at);',
     tests: [unit('store/record.test.ts')],
+  },
+  {
+    name: 'one-copy-of-the-checkpoint',
+    breaks: 'One damaged block takes the checkpoint, and with it what tells of the end of a log.',
+    file: 'src/store/checkpoint-file.ts',
+    find: 'return (generation % 2) * COPY_BYTES;',
+    replace: 'return generation < 0 ? COPY_BYTES : 0;',
+    tests: [contract('store-repair.test.ts')],
+  },
+  {
+    name: 'copy-of-a-store-not-noticed',
+    breaks: 'A store that was put back from a backup is taken for the one that ran last.',
+    file: 'src/store/origin.ts',
+    find: "return birth.isOurs ? 'unknown' : 'copied';",
+    replace: "return 'unknown';",
+    tests: [withGateway('e2e', 'store-copies.test.ts')],
   },
 ];

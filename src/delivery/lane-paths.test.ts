@@ -229,3 +229,13 @@ test('a lane that goes back to write-free publishes first what is still on its w
   await harness.advance(0);
   expect(harness.published).toEqual([1, 2, 3, 4, 5]);
 });
+
+test('an answer gives the bytes of its message back to the window', async () => {
+  const harness = opened({ mode: 'disk-first', maxBytes: 1_100 }); // two of them, with what each costs
+  await harness.accept(3, 300);
+  await harness.durable();
+  expect(harness.inFlight).toEqual([1, 2]);
+  harness.publisher.confirm(1);
+  await harness.advance(0);
+  expect(harness.inFlight).toEqual([2, 3]);
+});

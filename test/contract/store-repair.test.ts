@@ -1,4 +1,4 @@
-import { readdir, rm, stat, truncate } from 'node:fs/promises';
+import { open, readdir, rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import type { StoreFinding } from '../../src/store/finding.ts';
@@ -11,6 +11,7 @@ import { numbered } from './lane-log-contract.ts';
 
 const LANE = 'telemetry';
 const SEQS = [1, 2, 3, 4, 5];
+const CHECKPOINT_COPY_BYTES = 1024 * 1024;
 
 /** How many of the next openings and repairs pass over the log, as on a read error, which LevelDB keeps to itself. */
 const passedOver = vi.hoisted(() => ({ openings: 0, repairs: 0 }));
@@ -68,7 +69,7 @@ async function openStore(path: string) {
   await store.open();
   onTestFinished(() => store.close());
   const log = await store.lane(LANE);
-  return { log, findings };
+  return { store, log, findings };
 }
 
 /** The folder of a store with five messages, whose process was killed: all is in LevelDB's log. */
@@ -119,4 +120,17 @@ test('a log that was cut off is noticed at the start, and what is gone is told e
   expect(seqs).toEqual(SEQS.slice(0, SEQS.length - gone));
   expect(gone).toBeGreaterThan(0);
   expect(store.findings).toContainEqual(expect.objectContaining({ kind: 'repaired' }));
+});
+
+test.each([0, 1])('damage to copy %i of the checkpoint costs nothing', async (nth) => {
+  const path = await tempDir();
+  const { log, store } = await openStore(path);
+  await Promise.all(SEQS.map((seq) => append(log, numbered(seq))));
+  await store.close();
+  const file = await open(join(path, 'checkpoint'), 'r+');
+  await file.write(Buffer.from('damage'), 0, 6, nth * CHECKPOINT_COPY_BYTES + 12);
+  await file.close();
+  const again = await openStore(path);
+  expect(await contentsOf(again)).toEqual({ seqs: SEQS, lost: [] });
+  expect(again.findings).toEqual([]);
 });
