@@ -6,8 +6,8 @@ export const EDGE_MUTANTS: readonly Mutant[] = [
     name: 'safe-in-one-lane',
     breaks: 'A message that goes to several lanes is acknowledged when it is safe in one.',
     file: 'src/ingest/ingest.ts',
-    find: 'if (this.#open === 0 && this.#end())',
-    replace: 'if (this.#end())',
+    find: 'if (this.#isLast() && !this.#isTold) this.#receipt.safe();',
+    replace: 'this.#isLast();\n    this.#receipt.safe();',
     tests: [unit('ingest/ingest.test.ts')],
   },
   {
@@ -16,6 +16,22 @@ export const EDGE_MUTANTS: readonly Mutant[] = [
     file: 'src/ingest/ingest.ts',
     find: '    this.#all.bytes -= this.#bytes;\n',
     replace: '',
+    tests: [unit('ingest/ingest.test.ts')],
+  },
+  {
+    name: 'lanes-of-a-message-not-counted',
+    breaks: 'A message for many lanes counts in memory as one for a single lane.',
+    file: 'src/ingest/ingest.ts',
+    find: 'message.payload.length + routes.length * PENDING_OVERHEAD_BYTES;',
+    replace: 'message.payload.length + PENDING_OVERHEAD_BYTES;',
+    tests: [unit('ingest/ingest.test.ts')],
+  },
+  {
+    name: 'made-payload-not-counted',
+    breaks: 'A payload that a transform made is in memory without being counted.',
+    file: 'src/ingest/ingest.ts',
+    find: '    if (made !== message) receipt.grow(made.payload.length);\n',
+    replace: '    void receipt.grow;\n',
     tests: [unit('ingest/ingest.test.ts')],
   },
   {

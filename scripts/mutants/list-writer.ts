@@ -88,8 +88,8 @@ export const WRITER_MUTANTS: readonly Mutant[] = [
     name: 'queue-not-counted',
     breaks: 'What is on its way to the disk has no part in how full the store is.',
     file: 'src/store/level-store.ts',
-    find: ' + writtenBytes + this.#writer.queuedBytes;',
-    replace: ' + writtenBytes;',
+    find: '- this.#writtenAtMeasure + queuedBytes;',
+    replace: '- this.#writtenAtMeasure + 0 * queuedBytes;',
     tests: [contract('store-writes.test.ts')],
   },
   {
