@@ -69,6 +69,15 @@ export const WRITER_MUTANTS: readonly Mutant[] = [
     tests: [contract('one-writer.test.ts')],
   },
   {
+    name: 'failed-naming-believed',
+    breaks:
+      'After a reload on a full disk, whose lanes could not be named, the database is written on as it is.',
+    file: 'src/store/writer/batch-writer.ts',
+    find: '      this.#damaged = true;',
+    replace: '      this.#damaged = !this.#tasks.hasFreeing;',
+    tests: [contract('one-writer.test.ts', 'the number of a lane')],
+  },
+  {
     name: 'opened-and-not-written',
     breaks: 'A database that was opened again is trusted before it was written.',
     file: 'src/store/writer/batch-writer.ts',
