@@ -143,14 +143,6 @@ export const DELIVERY_MUTANTS: readonly Mutant[] = [
     tests: [unit('delivery/lane-link.test.ts')],
   },
   {
-    name: 'expiry-by-the-wall-clock',
-    breaks: 'A clock that is set expires messages that have just been received.',
-    file: 'src/delivery/message-age.ts',
-    find: 'if (epoch !== this.#epoch) return',
-    replace: 'if (epoch !== -1) return',
-    tests: [unit('delivery/message-age.test.ts')],
-  },
-  {
     name: 'no-progress-not-noticed',
     breaks: 'A lane whose confirms stop coming keeps its channel for ever.',
     file: 'src/delivery/progress-watch.ts',

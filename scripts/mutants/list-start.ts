@@ -1,4 +1,4 @@
-import { contract, type Mutant, unit, withGateway } from './mutant.ts';
+import { contract, type Mutant, unit } from './mutant.ts';
 
 /** What is broken about the start of a store: what it finds, what it mends, and the identity that it begins with. */
 export const START_MUTANTS: readonly Mutant[] = [
@@ -112,6 +112,6 @@ export const START_MUTANTS: readonly Mutant[] = [
     file: 'src/store/origin.ts',
     find: "return birth.isOurs ? 'unknown' : 'copied';",
     replace: "return 'unknown';",
-    tests: [withGateway('e2e', 'store-copies.test.ts')],
+    tests: [unit('store/origin.test.ts')],
   },
 ];

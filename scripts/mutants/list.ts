@@ -1,3 +1,4 @@
+import { CLOCK_MUTANTS } from './list-clock.ts';
 import { DELIVERY_MUTANTS } from './list-delivery.ts';
 import { DEPARTURE_MUTANTS } from './list-departures.ts';
 import { EDGE_MUTANTS } from './list-edges.ts';
@@ -13,5 +14,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...STORE_MUTANTS,
   ...DELIVERY_MUTANTS,
   ...DEPARTURE_MUTANTS,
+  ...CLOCK_MUTANTS,
   ...EDGE_MUTANTS,
 ];
