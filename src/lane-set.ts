@@ -6,6 +6,7 @@ import type { Config, DeliveryConfig, MappingConfig } from './config/types.ts';
 import { BackfillGovernor } from './delivery/backfill.ts';
 import type { GapManifest } from './delivery/gap-manifest.ts';
 import { Lane } from './delivery/lane.ts';
+import { LaneBudgets } from './delivery/lane-budgets.ts';
 import type { LaneParts } from './delivery/lane-parts.ts';
 import type { Log } from './observe/log.ts';
 import { ReplaceablePublisher } from './replaceable-publisher.ts';
@@ -56,6 +57,7 @@ export class LaneSet {
   readonly byName: Map<string, Lane> = new Map();
   readonly #parts: LaneSetParts;
   readonly #backfill: BackfillGovernor;
+  readonly #budgets: LaneBudgets;
   readonly #held = new Map<string, HeldLane>();
   readonly #retired = new Set<string>();
   readonly #ending = new Map<string, Promise<void>>();
@@ -67,6 +69,7 @@ export class LaneSet {
   constructor(parts: LaneSetParts) {
     this.#parts = parts;
     this.#backfill = new BackfillGovernor(parts.config.delivery.backfill);
+    this.#budgets = new LaneBudgets(parts.config.delivery.maxInFlightBytes);
   }
 
   /** Starts looking after lanes that have lost their mapping. */
@@ -180,6 +183,7 @@ export class LaneSet {
       ageMs: (message) => clock.ageMs(message),
       config: config.delivery,
       backfill: this.#backfill.lane(config.delivery.window.maxMessages),
+      budgets: this.#budgets,
       gaps,
       confirmTimeoutMs: config.amqp.confirmTimeoutMs,
       onEvent: (event, detail) => log.info({ event, ...detail }, 'lane'),

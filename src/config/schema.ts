@@ -244,6 +244,12 @@ const deliverySchema: z.ZodType<DeliveryConfig> = z.strictObject({
     max: DAY_MS,
   }).default(1000),
   window: windowSchema.prefault({}),
+  maxInFlightBytes: bytes({
+    description:
+      'Most memory of what is published and not confirmed, over all lanes; payloads count twice, as they are copied for the socket. One message always fits when nothing else is in flight',
+    min: KIB_BYTES,
+    max: 16 * GIB_BYTES,
+  }).prefault('32MiB'),
   limits: limitsSchema.prefault({}).meta(LIVE),
   whenFull: whenFullSchema.default('block').meta(LIVE),
   backfill: backfillSchema.prefault({}),

@@ -107,6 +107,7 @@ export interface DeliveryConfig {
   readonly spillAfterMs: number;
   readonly directAfterMs: number;
   readonly window: WindowConfig;
+  readonly maxInFlightBytes: number;
   readonly limits: LimitsConfig;
   readonly whenFull: WhenFull;
   readonly backfill: BackfillConfig;

@@ -1,16 +1,25 @@
 import { type Entry, entryBytes, storedEntry } from './entry.ts';
 import type { LaneLog, LostRecords } from './ports.ts';
 import type { Settlement } from './settlement.ts';
+import type { BudgetShare, SharedBudget } from './shared-budget.ts';
 
-/** Messages loaded ahead of the window. More would only take memory. */
+/** Messages loaded ahead of the window, within what all lanes share. More would only take memory. */
 const MAX_READY_MESSAGES = 1_000;
 const MAX_READY_BYTES = 2 * 1024 * 1024;
 const READ_COUNT = 500;
+/** What the log brings in one read, roughly, beside one message that is larger. */
+const READ_BYTES = 256 * 1024;
+/** What was loaded less long ago is not given up for others: to load it again would cost more than it gains. */
+const KEEP_LOADED_MS = 1_000;
+/** Offsets of what is settled are forgotten when there are so many. */
+const FORGET_CLAIMED_AT = 4_096;
 
 /** What the lane has to do for its backlog. */
 export interface BacklogHooks {
   onLoaded(): void;
   onReadError(error: unknown): void;
+  /** What is loaded can be published at present; otherwise it only keeps the room from others. */
+  isInUse(): boolean;
   /**
    * These will never come, and this is told once. Resolves when that is on record: only then they count as
    * settled. Rejects when the store is closed first; they stay unsettled and are found again at the next start.
@@ -33,20 +42,28 @@ export class Backlog {
   #ready: Entry[] = [];
   #head = 0;
   #bytes = 0;
+  readonly #share: BudgetShare;
   #loading: Promise<void> | undefined;
+  #loadedAtMs = 0;
+  #largestBytes = 0;
   #generation = 0;
-  /** Offsets at or above `loadedTo` that are in flight already. */
+  /** Offsets that are in flight or on their way out, until they are settled. */
   readonly #claimed = new Set<number>();
+  #forgetAt = FORGET_CLAIMED_AT;
   /** Lost in the log while their messages were in flight: not lost if they are confirmed yet. */
   #lostInFlight: LostRecords[] = [];
   /** In flight no more: they are lost now unless they are settled or in flight again. */
   #lostAgain: LostRecords[] = [];
   loadedTo: number;
 
-  constructor(log: LaneLog, settlement: Settlement, hooks: BacklogHooks) {
+  constructor(log: LaneLog, settlement: Settlement, budget: SharedBudget, hooks: BacklogHooks) {
     this.#log = log;
     this.#settlement = settlement;
     this.#hooks = hooks;
+    this.#share = budget.share({
+      onRoom: () => hooks.onLoaded(),
+      giveUp: () => this.#giveUp(),
+    });
     this.loadedTo = settlement.lowWaterMark;
   }
 
@@ -70,7 +87,9 @@ export class Backlog {
   shift(): void {
     const entry = this.#ready[this.#head];
     if (entry === undefined) return;
-    this.#bytes -= entryBytes(entry);
+    const bytes = entryBytes(entry);
+    this.#bytes -= bytes;
+    this.#share.give(bytes);
     this.#head += 1;
     if (this.#head < 256 && this.#head < this.#ready.length) return;
     this.#ready = this.#ready.slice(this.#head);
@@ -82,31 +101,54 @@ export class Backlog {
     if (this.#loading !== undefined || entry.offset !== this.loadedTo) return;
     const full =
       this.#ready.length - this.#head >= MAX_READY_MESSAGES || this.#bytes > MAX_READY_BYTES;
-    if (full) return;
+    if (full || !this.#share.takeIfFree(entryBytes(entry))) return;
     this.#push(entry);
     this.loadedTo = entry.offset + 1;
   }
 
   /** This offset is in flight or settled already and must not be handed out. */
   claim(offset: number): void {
+    if (!this.#settlement.isSettled(offset)) this.#claimed.add(offset);
+    if (this.#claimed.size > this.#forgetAt) this.#forgetSettled();
     if (offset === this.loadedTo && this.#loading === undefined) this.loadedTo += 1;
-    else if (offset >= this.loadedTo) this.#claimed.add(offset);
   }
 
   /** Begins again at the low-water mark: what was in flight must be published again. */
   rewind(): void {
     this.#generation += 1;
-    this.#ready = [];
-    this.#head = 0;
-    this.#bytes = 0;
+    this.#unload();
     this.#claimed.clear();
     this.#lostAgain.push(...this.#lostInFlight.splice(0));
     this.loadedTo = this.#settlement.lowWaterMark;
   }
 
-  /** Waits for a read under way. */
-  async idle(): Promise<void> {
+  /** Waits for a read under way; nothing is loaded any more. */
+  async stop(): Promise<void> {
     await this.#loading;
+    this.#share.close();
+  }
+
+  #unload(): void {
+    this.#share.give(this.#bytes);
+    this.#ready = [];
+    this.#head = 0;
+    this.#bytes = 0;
+  }
+
+  /** Others wait for the room, and this lane cannot publish: it is loaded again when it is needed. */
+  #giveUp(): void {
+    const first = this.#ready[this.#head];
+    if (first === undefined || this.#loading !== undefined || this.#hooks.isInUse()) return;
+    if (performance.now() - this.#loadedAtMs < KEEP_LOADED_MS) return;
+    this.loadedTo = first.offset;
+    this.#unload();
+    this.#log.endRead().catch(() => undefined); // the next read begins anew
+  }
+
+  #forgetSettled(): void {
+    for (const offset of this.#claimed)
+      if (this.#settlement.isSettled(offset)) this.#claimed.delete(offset);
+    this.#forgetAt = Math.max(FORGET_CLAIMED_AT, 2 * this.#claimed.size);
   }
 
   #push(entry: Entry): void {
@@ -117,7 +159,10 @@ export class Backlog {
   #load(): void {
     if (this.#loading !== undefined || this.loadedTo >= this.#log.endOffset) return;
     if (this.#bytes > MAX_READY_BYTES) return;
-    this.#loading = this.#read(this.#generation).then(
+    // What it will be is not known before: what the last reads brought is taken instead.
+    const reservedBytes = READ_BYTES + this.#largestBytes;
+    if (!this.#share.take(reservedBytes)) return;
+    this.#loading = this.#read(this.#generation, reservedBytes).then(
       () => {
         this.#loading = undefined;
         this.#hooks.onLoaded();
@@ -129,21 +174,28 @@ export class Backlog {
     );
   }
 
-  async #read(generation: number): Promise<void> {
-    const chunk = await this.#log.read(this.loadedTo, READ_COUNT);
+  async #read(generation: number, reservedBytes: number): Promise<void> {
+    const chunk = await this.#log.read(this.loadedTo, READ_COUNT).finally(() => {
+      this.#share.give(reservedBytes);
+    });
     // The log tells each loss once: it counts also when all else was read in vain.
     const lost = [...this.#lostAgain.splice(0), ...chunk.lost];
     for (const one of lost) this.#lose(one);
     if (generation !== this.#generation) return;
     for (const stored of chunk.messages) {
       const { offset } = stored;
-      if (this.#claimed.delete(offset) || this.#settlement.isSettled(offset)) continue;
-      this.#push(storedEntry(stored));
+      if (this.#claimed.has(offset) || this.#settlement.isSettled(offset)) continue;
+      const entry = storedEntry(stored);
+      const bytes = entryBytes(entry);
+      this.#largestBytes = Math.max(this.#largestBytes, bytes);
+      this.#share.force(bytes);
+      this.#push(entry);
     }
-    for (let offset = this.loadedTo; offset < chunk.nextOffset && this.#claimed.size > 0; offset++)
-      this.#claimed.delete(offset);
+    this.#loadedAtMs = performance.now();
     this.loadedTo = chunk.nextOffset;
-    if (this.loadedTo >= this.#log.endOffset) await this.#log.endRead();
+    // While others wait, an iterator that waits too would only keep the memory of what it has read last.
+    const isLast = this.loadedTo >= this.#log.endOffset;
+    if (isLast || this.#share.isContended) await this.#log.endRead();
   }
 
   /** Tells what is lost, except what the lane still has in its hands or needs no more. */
@@ -154,7 +206,7 @@ export class Backlog {
       const isClaimed = this.#claimed.has(offset);
       if (offset < end && !isClaimed && !this.#settlement.isSettled(offset)) continue;
       if (offset > from) this.#tell({ ...lost, fromOffset: from, count: offset - from });
-      if (isClaimed && offset < end)
+      if (isClaimed && offset < end && !this.#settlement.isSettled(offset))
         this.#lostInFlight.push({ ...lost, fromOffset: offset, count: 1 });
       from = offset + 1;
     }

@@ -1,9 +1,12 @@
-import { type Entry, tellSafe, tellUnsafe } from './entry.ts';
+import { NO_RECEIPT } from '../shared/receipt.ts';
+import { type Entry, entryBytes, tellSafe, tellUnsafe } from './entry.ts';
 import type { GapManifest, GapReason } from './gap-manifest.ts';
+import type { LaneBudgets } from './lane-budgets.ts';
 import type { LaneCounters } from './lane-counters.ts';
 import type { LaneLog, LostRecords, ParkReason } from './ports.ts';
 import type { Retention } from './retention.ts';
 import type { Settlement } from './settlement.ts';
+import type { BudgetShare } from './shared-budget.ts';
 
 export interface DepartureParts {
   readonly lane: string;
@@ -14,8 +17,13 @@ export interface DepartureParts {
   readonly counters: LaneCounters;
   /** Messages that earlier runs parked. */
   readonly parkedBefore: number;
+  readonly budgets: Pick<LaneBudgets, 'leaving' | 'alone'>;
+  /** Messages that may be on their way out at a time. */
+  readonly maxUnderWay: number;
   /** A message that was on its way out is parked or given up. */
   readonly onGone: (entry: Entry) => void;
+  /** More may be on their way out than before. */
+  readonly onRoom: () => void;
 }
 
 /**
@@ -26,18 +34,28 @@ export class Departures {
   readonly #parts: DepartureParts;
   /** On the way to be parked or to be named in the gap manifest. */
   readonly #underWay = new Set<Entry>();
+  readonly #share: BudgetShare;
   #parked: number;
-  /** Release and discard, one at a time: what one of them takes the other must not find. */
-  #emptying: Promise<unknown> = Promise.resolve();
 
   constructor(parts: DepartureParts) {
     this.#parts = parts;
     this.#parked = parts.parkedBefore;
+    this.#share = parts.budgets.leaving.share({ onRoom: parts.onRoom });
   }
 
-  /** Messages on their way out; the lane publishes no further while there are many. */
+  /** Messages on their way out. */
   get underWay(): number {
     return this.#underWay.size;
+  }
+
+  /** There are many, here or in all lanes: the lane publishes no further, and sheds no more. */
+  get isCrowded(): boolean {
+    return this.#underWay.size >= this.#parts.maxUnderWay || this.#share.isSpent();
+  }
+
+  /** The lane has ended. */
+  stop(): void {
+    this.#share.close();
   }
 
   /** What is on its way out. It must not be published meanwhile. */
@@ -96,7 +114,7 @@ export class Departures {
 
   /** Puts up to `maxCount` parked messages back into the lane, at its end. Resolves with how many. */
   release(maxCount: number, reason?: ParkReason): Promise<number> {
-    return this.#alone(async () => {
+    return this.#parts.budgets.alone(async () => {
       const { messages, bytes } = await this.#parts.log.unpark(maxCount, reason);
       this.#parts.retention.released(messages, bytes);
       this.#parked = Math.max(0, this.#parked - messages);
@@ -106,7 +124,7 @@ export class Departures {
 
   /** Deletes up to `maxCount` parked messages, once the gap manifest has them. Resolves with how many. */
   discard(maxCount: number): Promise<number> {
-    return this.#alone(() => this.#discard(maxCount));
+    return this.#parts.budgets.alone(() => this.#discard(maxCount));
   }
 
   async #discard(maxCount: number): Promise<number> {
@@ -123,22 +141,20 @@ export class Departures {
     return discarded;
   }
 
-  #alone<T>(task: () => Promise<T>): Promise<T> {
-    const done = this.#emptying.then(task);
-    this.#emptying = done.catch(() => undefined); // whoever asked is told
-    return done;
-  }
-
   async #depart(entry: Entry, makeDurable: () => Promise<void>): Promise<void> {
     this.#underWay.add(entry);
+    // What somebody waits for counts in what is pending.
+    const bytes = entry.receipt === NO_RECEIPT ? entryBytes(entry) : 0;
+    this.#share.force(bytes);
     try {
       await makeDurable();
     } catch (error) {
-      this.#underWay.delete(entry);
       tellUnsafe(entry, error); // the store is closed: what is in the log stays there
       return;
+    } finally {
+      this.#underWay.delete(entry);
+      this.#share.give(bytes);
     }
-    this.#underWay.delete(entry);
     this.settle(entry);
     this.#parts.onGone(entry);
   }

@@ -14,12 +14,13 @@ export interface DrainParts {
   readonly lane: Pick<LaneParts, 'epoch' | 'elapsedMs'>;
   readonly backlog: Backlog;
   readonly window: InFlightWindow;
-  readonly departures: Pick<Departures, 'underWay'>;
+  readonly departures: Pick<Departures, 'isCrowded'>;
   readonly log: Pick<LaneLog, 'lowWaterMark' | 'recordedMark' | 'record'>;
   readonly backfill: LaneBackfill;
   /** Of the window. */
   readonly maxMessages: number;
-  readonly publish: (entry: Entry) => void;
+  /** False when there is no room for it in flight: `onDue` is called when there may be. */
+  readonly publish: (entry: Entry) => boolean;
   /** The time may have come for a message that had to wait. */
   readonly onDue: () => void;
 }
@@ -51,9 +52,9 @@ export class Drain {
         this.#runIn(waitMs);
         return;
       }
+      if (!publish(next)) return;
       backlog.shift();
       backfill.published(ageMs, recordBytes(next), now);
-      publish(next);
     }
     backfill.caughtUp();
   }
@@ -76,7 +77,7 @@ export class Drain {
   /** In the window, and with all that a kill would repeat in a window too. */
   #hasRoomFor(next: Entry): boolean {
     const { window, departures, log, maxMessages } = this.#parts;
-    if (!window.hasRoomFor(next) || departures.underWay >= maxMessages) return false;
+    if (!window.hasRoomFor(next) || departures.isCrowded) return false;
     return next.offset - log.recordedMark < maxMessages;
   }
 

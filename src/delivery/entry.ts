@@ -82,6 +82,11 @@ function ignore(): void {
   // Nothing depends on whether this message is safe.
 }
 
+/** Memory a message holds while it is published: amqplib copies its payload for the socket. */
+export function publishedBytes(entry: Entry): number {
+  return entryBytes(entry) + entry.message.payload.length;
+}
+
 /** Memory a message holds, roughly. */
 export function entryBytes(entry: Entry): number {
   return entry.message.payload.length + entry.message.topic.length + 200;

@@ -1,19 +1,22 @@
 import type { WindowConfig } from '../config/types.ts';
-import { type Entry, entryBytes } from './entry.ts';
+import { type Entry, entryBytes, publishedBytes } from './entry.ts';
+import type { BudgetShare } from './shared-budget.ts';
 
 /**
- * What is published and not answered, oldest first, bounded by count and bytes. amqplib would take any number
- * of messages into memory: this window is the only bound.
+ * What is published and not answered, oldest first, bounded by count and bytes, and by the bytes that all lanes share.
+ * amqplib would take any number of messages into memory: this window is the only bound.
  */
 export class InFlightWindow {
   readonly #limits: WindowConfig;
+  readonly #share: BudgetShare;
   readonly #entries = new Set<Entry>();
   #bytes = 0;
   /** With caution one message at a time is let out. */
   cautious = false;
 
-  constructor(limits: WindowConfig) {
+  constructor(limits: WindowConfig, share: BudgetShare) {
     this.#limits = limits;
+    this.#share = share;
   }
 
   get size(): number {
@@ -24,20 +27,25 @@ export class InFlightWindow {
     return this.#bytes;
   }
 
-  /** One message always fits, however large. */
+  /** As far as this lane goes, in which one message always fits, however large. */
   hasRoomFor(entry: Entry): boolean {
     if (this.#entries.size === 0) return true;
     if (this.cautious || this.#entries.size >= this.#limits.maxMessages) return false;
     return this.#bytes + entryBytes(entry) <= this.#limits.maxBytes;
   }
 
-  add(entry: Entry): void {
+  /** Puts it in, if there is room here and in what all lanes share; the share tells when there is. */
+  add(entry: Entry): boolean {
+    if (!this.hasRoomFor(entry) || !this.#share.take(publishedBytes(entry))) return false;
     this.#entries.add(entry);
     this.#bytes += entryBytes(entry);
+    return true;
   }
 
   remove(entry: Entry): void {
-    if (this.#entries.delete(entry)) this.#bytes -= entryBytes(entry);
+    if (!this.#entries.delete(entry)) return;
+    this.#bytes -= entryBytes(entry);
+    this.#share.give(publishedBytes(entry));
   }
 
   oldest(): Entry | undefined {
@@ -50,6 +58,7 @@ export class InFlightWindow {
   }
 
   clear(): void {
+    for (const entry of this.#entries) this.#share.give(publishedBytes(entry));
     this.#entries.clear();
     this.#bytes = 0;
   }

@@ -13,8 +13,6 @@ export interface IntakeParts {
   readonly departures: Departures;
   readonly retention: Retention;
   readonly counters: LaneCounters;
-  /** Messages that may be on their way out at a time. */
-  readonly mostDepartures: number;
 }
 
 /** The way of one lane's messages into its log, as far as there is room ({@link Retention} decides). */
@@ -59,8 +57,8 @@ export class Intake {
 
   /** Gives up what has to go, then stores what has waited for room, in order. */
   makeRoom(): void {
-    const { retention, departures, backlog, mostDepartures } = this.#parts;
-    while (retention.mayHaveToShed && departures.underWay < mostDepartures) {
+    const { retention, departures, backlog } = this.#parts;
+    while (retention.mayHaveToShed && !departures.isCrowded) {
       const oldest = backlog.peek();
       const reason = oldest === undefined ? undefined : retention.mustShed(oldest);
       if (oldest === undefined || reason === undefined) break;

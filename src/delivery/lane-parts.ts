@@ -2,6 +2,7 @@ import type { DeliveryConfig, FailureAction, LimitsConfig, WhenFull } from '../c
 import type { LaneMessage } from '../shared/message.ts';
 import type { LaneBackfill } from './backfill.ts';
 import type { GapManifest } from './gap-manifest.ts';
+import type { LaneBudgets } from './lane-budgets.ts';
 import type { LaneLog, Publisher } from './ports.ts';
 
 /** How a lane stands, for people and metrics. */
@@ -41,6 +42,8 @@ export interface LaneParts {
   readonly log: LaneLog;
   readonly publisher: Publisher;
   readonly backfill: LaneBackfill;
+  /** The memory that all lanes share. */
+  readonly budgets: LaneBudgets;
   /** Where everything is named that is given up. */
   readonly gaps: Pick<GapManifest, 'record'>;
   readonly onEvent: (event: string, detail: Readonly<Record<string, unknown>>) => void;

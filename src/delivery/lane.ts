@@ -79,6 +79,9 @@ export class Lane {
       log,
       gaps: parts.gaps,
       parkedBefore: parts.parkedBefore,
+      budgets: parts.budgets,
+      maxUnderWay: config.window.maxMessages,
+      onRoom: () => this.#outlet.pump(),
       onGone: (entry) => {
         this.#probe.answered(entry.message, false); // given up, it gets no answer any more
         this.#outlet.pump();
@@ -86,8 +89,9 @@ export class Lane {
       ...shared,
     });
     this.#appending = new AppendQueue(log, (entry) => this.#outlet.appended(entry));
-    this.#backlog = new Backlog(log, settlement, {
+    this.#backlog = new Backlog(log, settlement, parts.budgets.readAhead, {
       onLoaded: () => this.#outlet.pump(),
+      isInUse: () => this.#outlet.canPublish,
       onLost: (records) => {
         this.#probe.recordsLost();
         return this.#departures.lost(records);
@@ -100,8 +104,7 @@ export class Lane {
       departures: this.#departures,
       ...shared,
     };
-    const mostDepartures = config.window.maxMessages;
-    this.#intake = new Intake({ lane: name, mostDepartures, ...ways });
+    this.#intake = new Intake({ lane: name, ...ways });
     this.#outlet = new Outlet({
       lane: parts,
       intake: this.#intake,
@@ -110,7 +113,7 @@ export class Lane {
       ...ways,
     });
     this.#probe = new ParkedProbe({
-      log,
+      log: this,
       everyMs: config.parkedRetryMs,
       isOpen: () => this.#outlet.canPublish,
       parkedMessages: () => this.parkedMessages,
@@ -157,7 +160,8 @@ export class Lane {
 
   /** Up to `maxCount` parked messages, of that reason only if one is given, oldest first. */
   parked(maxCount: number, reason?: ParkReason): Promise<readonly ParkedMessage[]> {
-    return this.#parts.log.parked(maxCount, reason);
+    const { budgets, log } = this.#parts;
+    return budgets.alone(() => log.parked(maxCount, reason));
   }
 
   /** Puts a message in the place of the parked one with its identity, with another reason. Durable when it resolves. */
@@ -197,7 +201,8 @@ export class Lane {
       await new Promise((resolve) => setTimeout(resolve, STOP_CHECK_MS));
     }
     await this.#outlet.stop();
-    await this.#backlog.idle();
+    await this.#backlog.stop();
+    this.#departures.stop();
     this.#intake.stop();
   }
 

@@ -16,6 +16,7 @@ import { ProgressWatch } from './progress-watch.ts';
 import { refusalOf } from './refusal.ts';
 import { RetryPause } from './retry-pause.ts';
 import type { Settlement } from './settlement.ts';
+import type { BudgetShare } from './shared-budget.ts';
 
 export interface OutletParts {
   readonly lane: LaneParts;
@@ -40,6 +41,7 @@ export class Outlet {
   readonly #parts: OutletParts;
   /** What is published and not answered; for looking at only. */
   readonly window: InFlightWindow;
+  readonly #share: BudgetShare;
   readonly #caution = new Caution();
   readonly #direct: DirectMode;
   readonly #link = new LinkState();
@@ -52,7 +54,8 @@ export class Outlet {
   constructor(parts: OutletParts) {
     this.#parts = parts;
     const { config, confirmTimeoutMs } = parts.lane;
-    this.window = new InFlightWindow(config.window);
+    this.#share = parts.lane.budgets.inFlight.share({ onRoom: () => this.pump() });
+    this.window = new InFlightWindow(config.window, this.#share);
     this.#drain = new Drain({
       ...parts,
       log: parts.lane.log,
@@ -101,6 +104,7 @@ export class Outlet {
     this.#direct.stop();
     this.#retry.cancel();
     await this.#parts.lane.publisher.stop();
+    this.#share.close();
   }
 
   get isOpen(): boolean {
@@ -136,9 +140,7 @@ export class Outlet {
   /** Publishes a message that just arrived, if nothing is ahead of it and there is room in the window. */
   publishDirectly(entry: Entry): boolean {
     if (!this.#direct.isOn && !this.#enterDirect()) return false;
-    if (!this.#link.mayPublish || !this.window.hasRoomFor(entry)) return false;
-    this.#publish(entry);
-    return true;
+    return this.#link.mayPublish && this.#publish(entry);
   }
 
   /** Leaves `direct`: what is in flight goes into the log, in order, before anything newer. */
@@ -186,8 +188,7 @@ export class Outlet {
     if (!this.#mayEnterDirect) return false;
     for (const entry of this.#parts.appending.entries) {
       if (this.#isTakenCareOf(entry)) continue;
-      if (!this.window.hasRoomFor(entry)) return false;
-      this.#publish(entry);
+      if (!this.#publish(entry)) return false;
     }
     this.#direct.enter();
     return true;
@@ -204,15 +205,17 @@ export class Outlet {
     return entry.inFlight || entry.settled || this.#parts.departures.has(entry);
   }
 
-  #publish(entry: Entry): void {
+  /** False when there is no room for it in flight; then it is looked at again when there may be. */
+  #publish(entry: Entry): boolean {
+    if (!this.window.add(entry)) return false;
     const now = performance.now();
-    if (this.window.size === 0) this.#progress.begin(now, entry);
+    if (this.window.size === 1) this.#progress.begin(now, entry);
     entry.inFlight = true;
     entry.publishedAtMs = now;
-    this.window.add(entry);
     if (!entry.stored) this.#direct.watch();
     this.#parts.counters.published += 1;
     this.#parts.lane.publisher.publish(entry.message, (outcome) => this.#answered(entry, outcome));
+    return true;
   }
 
   #answered(entry: Entry, outcome: PublishOutcome): void {

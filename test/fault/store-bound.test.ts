@@ -14,6 +14,8 @@ const STORE_LIMIT_BYTES = MAX_BYTES + 16 * MIB_BYTES;
 const LANES = 200;
 const CLIENTS = 100;
 const PAYLOAD_BYTES = 64 * 1024;
+/** How quickly so many lanes start is not the question here. */
+const READY_LIMIT_MS = 90_000;
 const PATIENCE = { withinMs: 60_000, everyMs: 100 };
 /** Nothing more is stored for so long: as much is as there was room for. */
 const QUIET_MS = 3_000;
@@ -33,7 +35,8 @@ async function untilQuiet(site: Site): Promise<number> {
 
 test('a store that one message fills for 200 lanes holds what it may, and all it has acknowledged', async () => {
   const config = { store: { path: 'store', reserveBytes: 0, maxBytes: MAX_BYTES } };
-  const site = await createSite({ amqpUrl: sharedAmqpUrl(), lanes: LANES, config });
+  const rest = { lanes: LANES, readyLimitMs: READY_LIMIT_MS };
+  const site = await createSite({ amqpUrl: sharedAmqpUrl(), config, ...rest });
   await site.proxy.cut();
   await site.start();
   const clients = await Promise.all(

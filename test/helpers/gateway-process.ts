@@ -26,6 +26,8 @@ export interface GatewayOptions {
   readonly execArgv?: readonly string[];
   /** Command to run node under, such as `['strace', '-f', …]`. */
   readonly wrapper?: readonly string[];
+  /** Time until it must be ready, in ms. Default 15 s. */
+  readonly readyLimitMs?: number;
 }
 
 /** A gateway as a process of its own. */
@@ -79,12 +81,12 @@ export class GatewayProcess {
    * Resolves when the gateway has logged `ready`.
    * @throws {Error} with the end of its logs when it has not in time, or ended; it is killed then.
    */
-  async waitUntilReady(): Promise<void> {
+  async waitUntilReady(limitMs: number = READY_LIMIT_MS): Promise<void> {
     try {
       await new Promise<void>((resolve, reject) => {
         const timer = setTimeout(
-          () => reject(new Error(`not ready within ${READY_LIMIT_MS} ms`)),
-          READY_LIMIT_MS,
+          () => reject(new Error(`not ready within ${limitMs} ms`)),
+          limitMs,
         );
         this.#collect(resolve);
         this.exited.then(
@@ -148,7 +150,7 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayProc
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const gateway = new GatewayProcess(child);
-  await gateway.waitUntilReady();
+  await gateway.waitUntilReady(options.readyLimitMs);
   return gateway;
 }
 

@@ -26,6 +26,8 @@ export interface SiteOptions {
   readonly queue?: object;
   /** Mappings like it, which all take the same messages to the same queue. Default 1. */
   readonly lanes?: number;
+  /** Time until the gateway must be ready, in ms. Default that of `startGateway`. */
+  readonly readyLimitMs?: number;
 }
 
 /** A gateway of one mapping or several alike, its uplink that can be cut, and a consumer at the other end of it. */
@@ -83,8 +85,14 @@ export class Site {
     execArgv: readonly string[] = [],
     surroundings: Pick<GatewayOptions, 'env' | 'wrapper'> = {},
   ): Promise<GatewayProcess> {
-    const options = { config: this.config, dir: this.#dir, execArgv, ...surroundings };
-    this.#gateway = await startGateway(options);
+    const { readyLimitMs } = this.#options;
+    this.#gateway = await startGateway({
+      config: this.config,
+      dir: this.#dir,
+      execArgv,
+      ...surroundings,
+      ...(readyLimitMs === undefined ? {} : { readyLimitMs }),
+    });
     return this.#gateway;
   }
 
