@@ -62,8 +62,9 @@ export class GapLane {
     const { lane, detail, count = 1, epoch, seq } = finding;
     const identity =
       epoch === undefined || seq === undefined ? {} : { epoch, fromSeq: seq, toSeq: seq };
-    const gap = { lane, reason: 'damaged', count, bytes: 0, ...identity, detail } as const;
-    this.manifest.record(gap).then(
+    // What was parked may have been published before.
+    const known = { lane, count, bytes: 0, ...identity, detail, uncertain: true };
+    this.manifest.record({ reason: 'damaged', ...known }).then(
       () => {
         const found = lanes().byName.get(lane);
         if (found !== undefined) found.counters.damaged += count;

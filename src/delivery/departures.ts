@@ -7,12 +7,14 @@ import type { LaneLog, LostRecords, ParkReason } from './ports.ts';
 import type { Retention } from './retention.ts';
 import type { Settlement } from './settlement.ts';
 import type { BudgetShare } from './shared-budget.ts';
+import type { Suspects } from './suspects.ts';
 
 export interface DepartureParts {
   readonly lane: string;
   readonly log: LaneLog;
   readonly settlement: Settlement;
   readonly retention: Retention;
+  readonly suspects: Pick<Suspects, 'has' | 'hasOffset'>;
   readonly gaps: Pick<GapManifest, 'record'>;
   readonly counters: LaneCounters;
   /** Messages that earlier runs parked. */
@@ -85,8 +87,10 @@ export class Departures {
   park(entry: Entry, reason: ParkReason, detail: string): Promise<void> {
     const nowMs = Date.now();
     const attempt = { firstAttemptMs: nowMs, lastAttemptMs: nowMs, attempts: 1 };
+    // Of a message that was parked before the log knows it already.
+    const note = { reason, detail, ...attempt, ...flag(this.#parts.suspects.has(entry)) };
     return this.#depart(entry, async () => {
-      const isNew = await this.#parts.log.park(entry.message, { reason, detail, ...attempt });
+      const isNew = await this.#parts.log.park(entry.message, note);
       if (isNew) this.#parked += 1;
     });
   }
@@ -96,7 +100,9 @@ export class Departures {
     const { lane, gaps, counters, retention } = this.#parts;
     const { epoch, run, seq, payload } = entry.message;
     retention.remove(entry); // its room counts as free from now on
-    const range = { epoch, run, fromSeq: seq, toSeq: seq };
+    // Whether one that was parked before was uncertain is with what it was parked for, and not read any more.
+    const isUncertain = entry.isReleased || this.#parts.suspects.has(entry);
+    const range = { epoch, run, fromSeq: seq, toSeq: seq, ...flag(isUncertain) };
     return this.#depart(entry, async () => {
       await gaps.record({ lane, reason, count: 1, bytes: payload.length, ...range });
       counters.drop(reason);
@@ -109,7 +115,8 @@ export class Departures {
     const { fromOffset, ...gap } = records;
     retention.forget(records.count, 0);
     counters.damaged += records.count;
-    await gaps.record({ lane, reason: 'damaged', bytes: 0, ...gap });
+    const isSuspect = this.#parts.suspects.hasOffset(fromOffset);
+    await gaps.record({ lane, reason: 'damaged', bytes: 0, ...gap, ...flag(isSuspect) });
   }
 
   /** Puts up to `maxCount` parked messages back into the lane, at its end. Resolves with how many. */
@@ -130,8 +137,8 @@ export class Departures {
   async #discard(maxCount: number): Promise<number> {
     const { lane, log, gaps, counters } = this.#parts;
     const parked = await log.parked(maxCount);
-    const named = parked.map(({ message: { epoch, run, seq, payload } }) => {
-      const range = { epoch, run, fromSeq: seq, toSeq: seq };
+    const named = parked.map(({ message: { epoch, run, seq, payload }, note }) => {
+      const range = { epoch, run, fromSeq: seq, toSeq: seq, ...flag(note.uncertain === true) };
       return gaps.record({ lane, reason: 'discarded', count: 1, bytes: payload.length, ...range });
     });
     await Promise.all(named);
@@ -158,4 +165,8 @@ export class Departures {
     this.settle(entry);
     this.#parts.onGone(entry);
   }
+}
+
+function flag(isUncertain: boolean): { readonly uncertain?: true } {
+  return isUncertain ? { uncertain: true } : {};
 }

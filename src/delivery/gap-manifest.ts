@@ -32,6 +32,8 @@ export interface Gap {
   /** Epoch of `toSeq` when it is another than `epoch`. */
   readonly toEpoch?: number;
   readonly detail?: string;
+  /** They may have been published before, without an answer: they may have been delivered as well. Absent means no. */
+  readonly uncertain?: true;
 }
 
 /** A gap that waits to be made durable, and all that wait for it. */
@@ -153,6 +155,7 @@ export class GapManifest {
 /** One gap out of two where the second begins right behind the first. */
 function joined(first: Gap, second: Gap): Gap | undefined {
   if (first.reason !== second.reason || first.detail !== second.detail) return undefined;
+  if (first.uncertain !== second.uncertain) return undefined;
   if (first.toSeq === undefined || second.toSeq === undefined) return undefined;
   if (first.run !== second.run) return undefined;
   if (first.epoch !== second.epoch || first.toEpoch !== second.toEpoch) return undefined;

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { FakePublisher } from '../../test/helpers/fake-publisher.ts';
 import { roomyLane } from '../../test/helpers/lane-room.ts';
 import { MemoryLaneLog } from '../../test/helpers/memory-store.ts';
-import type { WhenFull } from '../config/types.ts';
+import type { FailureAction, WhenFull } from '../config/types.ts';
 import type { QoS } from '../shared/message.ts';
 import { promised } from '../shared/receipt.ts';
 import { type Gap, GapManifest } from './gap-manifest.ts';
@@ -17,9 +17,12 @@ const KINDS = [
   ...['advance', 'store-full', 'store-roomy', 'crash'],
 ] as const;
 interface Step {
-  readonly kind: (typeof KINDS)[number];
+  readonly kind: (typeof KINDS)[number] | (typeof BY_HAND)[number];
   readonly amount: number;
 }
+
+/** What operators do with what is parked, and brokers that refuse. */
+const BY_HAND = ['discard', 'release', 'nack'] as const;
 
 const WINDOW = 3;
 const MAX_MESSAGES = 5;
@@ -39,6 +42,7 @@ const id = ({ epoch, seq }: Identified): string => `${epoch}.${seq}`;
 /** A lane with limits, and what the world outside can tell about it. Messages go by `epoch.seq`. */
 class World {
   readonly whenFull: WhenFull;
+  readonly #onFailure: FailureAction;
   log = new MemoryLaneLog({ manual: true, manualMarks: true, slowReads: true });
   publisher = new FakePublisher();
   lane: Lane;
@@ -46,12 +50,19 @@ class World {
   storeFullness = 0;
   readonly safe = new Set<string>();
   readonly confirmed = new Set<string>();
+  /** The broker has them, and its answer was lost. */
+  readonly arrived = new Set<string>();
+  /** Named as what has not arrived for certain. What a crash brings back afterwards may arrive yet. */
+  readonly namedForCertain = new Set<string>();
+  /** The same of what had arrived by then: must be empty always. */
+  readonly namedWrongly = new Set<string>();
   /** How often each message is named in events that are safe. */
   readonly named = new Map<string, number>();
   #events: { readonly gap: Gap; readonly safe: () => void }[] = [];
 
-  constructor(whenFull: WhenFull) {
+  constructor(whenFull: WhenFull, onFailure: FailureAction = 'park') {
     this.whenFull = whenFull;
+    this.#onFailure = onFailure;
     this.lane = this.#startLane();
     this.publisher.open();
   }
@@ -91,16 +102,20 @@ class World {
     if (kind === 'accept') for (let n = 0; n <= amount % 5; n += 1) this.#accept(amount + n);
     else if (kind === 'flush') this.log.flush(amount);
     else if (kind === 'name') this.#name(amount);
-    else if (kind === 'crash') this.#crash();
+    else if (kind === 'crash') this.#crash(amount);
+    else if (kind === 'discard') void this.lane.discardParked(amount);
+    else if (kind === 'release') void this.lane.releaseParked(amount);
     else if (kind === 'store-full') this.storeFullness = 1.5;
     else if (kind === 'store-roomy') this.storeFullness = 0;
     else if (kind === 'open') publisher.open();
     else if (kind === 'close') {
+      this.#loseAnswers(amount);
       publisher.close({ scope: amount % 2 === 0 ? 'channel' : 'connection', text: 'test' });
     } else if (kind === 'block' && publisher.isOpen) publisher.block();
     else if (kind === 'unblock' && publisher.isOpen) publisher.unblock();
     else if (kind === 'confirm' && count > 0) this.#confirm(at);
     else if (kind === 'return' && count > 0) publisher.return(at);
+    else if (kind === 'nack' && count > 0) publisher.nack(at);
   }
 
   /** One of three is QoS 0, one of seven is older than it may be. */
@@ -134,12 +149,24 @@ class World {
       for (let seq = fromSeq; seq <= toSeq; seq += 1) {
         const one = id({ epoch, seq });
         this.named.set(one, (this.named.get(one) ?? 0) + 1);
+        if (gap.uncertain === true) continue;
+        this.namedForCertain.add(one);
+        if (this.confirmed.has(one) || this.arrived.has(one)) this.namedWrongly.add(one);
       }
       safe();
     }
   }
 
-  #crash(): void {
+  /** Of what is in flight the first have arrived, however the link ends now. */
+  #loseAnswers(amount: number): void {
+    const { inFlight } = this.publisher;
+    for (const message of inFlight.slice(0, amount % (inFlight.length + 1))) {
+      this.arrived.add(id(message));
+    }
+  }
+
+  #crash(amount: number): void {
+    this.#loseAnswers(amount);
     void this.lane.stop(AbortSignal.abort()); // only its timers: the log it has is not looked at any more
     this.log = this.log.killed();
     this.publisher = new FakePublisher();
@@ -169,8 +196,8 @@ class World {
         window: { maxMessages: WINDOW, maxBytes: 1_000_000 },
         parkedRetryMs: 500,
       },
-      onUnroutable: 'park',
-      onReject: 'retry',
+      onUnroutable: this.#onFailure,
+      onReject: this.#onFailure === 'park' ? 'retry' : this.#onFailure,
       confirmTimeoutMs: 1_000_000,
       parkedBefore: 0,
       ...roomyLane(),
@@ -229,6 +256,27 @@ test('every seq of an epoch without a crash is confirmed, stored or parked, or n
         const isElsewhere = world.confirmed.has(one) && !all.some(({ kind }) => kind === 'block');
         expect(world.named.get(one) ?? 0, `${one}`).toBeLessThanOrEqual(isElsewhere ? 0 : 1);
       }
+    }),
+    { numRuns: 400 },
+  );
+}, 60_000);
+
+test('what has arrived, whether its answer came or was lost, is named only as uncertain', async () => {
+  const kinds = [...KINDS, ...BY_HAND];
+  const withoutCrash = kinds.filter((kind) => kind !== 'crash');
+  const steps = fc.oneof(stepsOf(kinds), stepsOf(withoutCrash));
+  const onFailure = fc.constantFrom<FailureAction>('park', 'drop', 'retry');
+  await fc.assert(
+    fc.asyncProperty(anyPolicy, onFailure, steps, async (whenFull, action, all) => {
+      const world = new World(whenFull, action);
+      for (const step of all) await world.take(step);
+      await world.quiet();
+      await world.stop();
+      await world.quiet();
+      expect([...world.namedWrongly]).toEqual([]);
+      if (all.some(({ kind }) => kind === 'crash')) return;
+      const arrived = new Set([...world.confirmed, ...world.arrived]);
+      expect([...world.namedForCertain].filter((one) => arrived.has(one))).toEqual([]);
     }),
     { numRuns: 400 },
   );

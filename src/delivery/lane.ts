@@ -14,6 +14,7 @@ import { ParkedProbe } from './parked-probe.ts';
 import type { ParkedMessage, ParkReason } from './ports.ts';
 import { Retention } from './retention.ts';
 import { Settlement } from './settlement.ts';
+import { Suspects } from './suspects.ts';
 
 const READ_RETRY_MS = 250;
 /** What no event announces is looked for so often: room in the store, the age of the oldest message. */
@@ -73,7 +74,9 @@ export class Lane {
       storeFullness: parts.storeFullness,
       ageMs: parts.ageMs,
     });
-    const shared = { counters: this.counters, retention: this.#retention, settlement };
+    const suspects = new Suspects(log.endOffset);
+    const { counters } = this;
+    const shared = { counters, retention: this.#retention, settlement, suspects };
     this.#departures = new Departures({
       lane: name,
       log,

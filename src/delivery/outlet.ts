@@ -17,10 +17,12 @@ import { refusalOf } from './refusal.ts';
 import { RetryPause } from './retry-pause.ts';
 import type { Settlement } from './settlement.ts';
 import type { BudgetShare } from './shared-budget.ts';
+import type { Suspects } from './suspects.ts';
 
 export interface OutletParts {
   readonly lane: LaneParts;
   readonly settlement: Settlement;
+  readonly suspects: Suspects;
   readonly backlog: Backlog;
   readonly appending: AppendQueue;
   readonly intake: Intake;
@@ -157,6 +159,7 @@ export class Outlet {
     const { backlog, departures, counters } = this.#parts;
     counters.stored += 1;
     this.#caution.appended(entry);
+    this.#parts.suspects.appended(entry);
     tellSafe(entry);
     if (this.#isTakenCareOf(entry)) backlog.claim(entry.offset);
     else {
@@ -317,7 +320,10 @@ export class Outlet {
     this.spill();
     const unanswered = this.window.entries();
     this.window.clear();
-    for (const entry of unanswered) entry.inFlight = false;
+    for (const entry of unanswered) {
+      entry.inFlight = false;
+      this.#parts.suspects.add(entry);
+    }
     return unanswered;
   }
 

@@ -74,6 +74,8 @@ export interface ParkNote {
   readonly lastAttemptMs: number;
   /** How often it was refused, over all its times in the parking place. */
   readonly attempts: number;
+  /** It may have been published before, without an answer. Survives as the first attempt does. */
+  readonly uncertain?: true;
 }
 
 /** What names a message in its lane. */

@@ -57,6 +57,7 @@ export function joinNotes(before: ParkNote | undefined, note: ParkNote): ParkNot
     ...note,
     firstAttemptMs: Math.min(before.firstAttemptMs, note.firstAttemptMs),
     attempts: before.attempts + note.attempts,
+    ...(before.uncertain === true ? { uncertain: true } : {}),
   };
 }
 
@@ -66,5 +67,6 @@ type NoteFields = Partial<ParkNote> & Pick<ParkNote, 'reason' | 'detail'> & { pa
 function toNote(fields: NoteFields): ParkNote {
   const { reason, detail, parkedAtMs = 0 } = fields;
   const { firstAttemptMs = parkedAtMs, lastAttemptMs = parkedAtMs, attempts = 1 } = fields;
-  return { reason, detail, firstAttemptMs, lastAttemptMs, attempts };
+  const uncertain = fields.uncertain === true ? { uncertain: true as const } : {};
+  return { reason, detail, firstAttemptMs, lastAttemptMs, attempts, ...uncertain };
 }

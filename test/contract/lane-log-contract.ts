@@ -172,5 +172,15 @@ export function describeLaneLog(name: string, open: () => Promise<LaneLogCase>):
         { ...refused('rejected', 1_000), lastAttemptMs: 3_000, attempts: 3 },
       ]);
     });
+
+    test('a message that may have been delivered when it was parked is so for ever', async () => {
+      const { log, reopen } = await open();
+      await log.park(numbered(1), { ...refused('unroutable', 1_000), uncertain: true });
+      await log.park(numbered(2), refused('unroutable', 1_000));
+      await log.unpark(2);
+      const again = await reopen();
+      for (const n of [1, 2]) await again.park(numbered(n), refused('rejected', 2_000));
+      expect((await again.parked(10)).map(({ note }) => note.uncertain)).toEqual([true, undefined]);
+    });
   });
 }

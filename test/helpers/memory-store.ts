@@ -149,6 +149,7 @@ export class MemoryLaneLog implements LaneLog {
               ...note,
               firstAttemptMs: before.firstAttemptMs,
               attempts: before.attempts + note.attempts,
+              ...(before.uncertain === true ? { uncertain: true } : {}),
             };
       if (at >= 0) this.parkedNow.splice(at, 1);
       this.parkedNow.push({ message, note: joined });
