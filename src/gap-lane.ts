@@ -63,7 +63,7 @@ export class GapLane {
     const identity =
       epoch === undefined || seq === undefined ? {} : { epoch, fromSeq: seq, toSeq: seq };
     // What was parked may have been published before.
-    const known = { lane, count, bytes: 0, ...identity, detail, uncertain: true };
+    const known = { lane, count, bytes: 0, ...identity, detail, uncertain: true } as const;
     this.manifest.record({ reason: 'damaged', ...known }).then(
       () => {
         const found = lanes().byName.get(lane);
