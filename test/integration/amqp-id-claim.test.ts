@@ -111,6 +111,7 @@ test('a user who may not declare the queue is told so once, and its lanes flow',
   const { connection } = startConnection({ urls: [url] });
   const { told } = claimId('site-a', connection);
   const lane = startLane(connection);
+  await lane.recorder.told('open');
   await eventually(() => expect(told).toHaveLength(1), PATIENCE);
   expect(told[0]).toMatch(/403.*ACCESS_REFUSED/);
   connection.recycle('a new connection, on which it is refused again');

@@ -2,12 +2,14 @@ import { randomUUID } from 'node:crypto';
 import type { ConfirmChannel, Options } from 'amqplib';
 import { expect, test } from 'vitest';
 import type { Topology } from '../../src/amqp/topology.ts';
+import { startAmqpHold } from '../helpers/amqp-hold.ts';
 import { operator, startConnection, startLane, take } from '../helpers/amqp-test-lane.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { laneMessage } from '../helpers/publisher-recorder.ts';
 import { sharedAmqpUrl } from '../helpers/shared-rabbit.ts';
 
 const PATIENCE = { withinMs: 30_000 };
+const QUEUE_DECLARE = '50.10';
 const CLASSIC = { type: 'classic' } as const;
 
 /** Starts a lane on the shared broker with that topology. */
@@ -246,8 +248,14 @@ test('with "declare: false" nothing is made: all that is missing is named, and u
 });
 
 test('lanes that open together ask once for what they share, and one that is refused costs the others nothing', async () => {
-  const { connection } = startConnection({ urls: [sharedAmqpUrl()] });
   const [x = '', a = '', wrong = ''] = names('x', 'a', 'wrong');
+  const proxy = await startAmqpHold(sharedAmqpUrl()); // holds nothing, only looks
+  let declared = 0;
+  proxy.holds = ({ id, frame }) => {
+    if (id === QUEUE_DECLARE && frame.includes(a)) declared += 1;
+    return false;
+  };
+  const { connection } = startConnection({ urls: [proxy.url] });
   const channel = await operator(sharedAmqpUrl());
   await channel.assertQueue(wrong, { arguments: { 'x-max-length': 1 } });
   const exchange = { name: x, type: 'topic', declare: true } as const;
@@ -257,6 +265,7 @@ test('lanes that open together ask once for what they share, and one that is ref
   const good = Array.from({ length: 20 }, () => startLane(connection, shared));
   const refused = startLane(connection, { exchange, queues: [{ name: wrong, ...CLASSIC }] });
   await Promise.all(good.map(({ recorder }) => recorder.told('open')));
+  expect(declared).toBe(1);
   await eventually(() => expect(refused.troubles.length).toBeGreaterThan(1), PATIENCE);
   expect(refused.recorder.events).toEqual([]);
   for (const one of [first, ...good]) {
