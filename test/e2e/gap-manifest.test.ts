@@ -7,6 +7,8 @@ const LIMIT_MESSAGES = 50;
 const FLOOD = 2_000;
 /** Long enough that there is something in flight at nearly every moment, and far from what makes a lane spill. */
 const CONFIRM_LATENCY_MS = 20;
+/** In each direction: a message is at the broker for so long before its confirm is at the gateway. */
+const LOST_CONFIRM_LATENCY_MS = 2_000;
 const PATIENCE = { withinMs: 60_000 };
 const GAP_LANE = 'tidegate.gaps';
 
@@ -56,6 +58,32 @@ test.each(['drop-oldest', 'drop-newest'])(
     expect(account.namedCount(1)).toBeGreaterThan(100);
   },
 );
+
+test('a message that arrived, and was given up as its confirm was lost with the link, is named as uncertain', async () => {
+  const limited = await cutOff('drop-oldest');
+  const { site, account, payloads } = limited;
+  limited.consume();
+  await site.start();
+  await eventually(() => {
+    expect(site.gateway.logs()).toContainEqual(
+      expect.objectContaining({ event: 'lane-open', lane: LANE }),
+    );
+  }, PATIENCE);
+  site.proxy.latency(LOST_CONFIRM_LATENCY_MS);
+  const device = await connectDevice(site);
+  expect(await publishRange(device, 1, 1)).toEqual([1]);
+  await eventually(() => expect(payloads).toEqual(['1']), { ...PATIENCE, everyMs: 5 });
+  await site.proxy.cut(); // with the confirm on its way
+  expect(await publishRange(device, 2, LIMIT_MESSAGES + 2)).toHaveLength(LIMIT_MESSAGES + 1);
+  site.proxy.latency(0);
+  await site.proxy.restore();
+  await site.drained();
+  await eventually(() => expect(account.missing(1, LIMIT_MESSAGES + 2)).toEqual([]), PATIENCE);
+  expect(account.both(1)).toEqual([1]);
+  const uncertain = account.events.filter((event) => event.uncertain === true);
+  expect(uncertain).toMatchObject([{ lane: LANE, reason: 'full', fromSeq: 1, toSeq: 1 }]);
+  expect(account.namedCount(1)).toBe(2);
+});
 
 test('killed with a healthy link, only what was in flight can be missing before the last known seq', async () => {
   const outstanding = 30;

@@ -12,6 +12,7 @@ export interface GapEvent {
   readonly fromSeq?: number;
   readonly toSeq?: number;
   readonly count?: number;
+  readonly uncertain?: true;
   readonly clean?: boolean;
   readonly lastSeqs?: Readonly<Record<string, number>>;
 }
