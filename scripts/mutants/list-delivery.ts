@@ -47,10 +47,8 @@ export const DELIVERY_MUTANTS: readonly Mutant[] = [
     name: 'direct-past-the-appends',
     breaks: 'A lane publishes directly again, past the appends that are under way.',
     file: 'src/delivery/outlet.ts',
-    find: `      if (!this.window.hasRoomFor(entry)) return false;
-      this.#publish(entry);
-    }`,
-    replace: '    }',
+    find: '      if (!this.#publish(entry)) return false;\n',
+    replace: '',
     tests: [unit('delivery/lane-paths.test.ts')],
   },
   {
@@ -211,8 +209,8 @@ export const DELIVERY_MUTANTS: readonly Mutant[] = [
     name: 'window-bytes-kept',
     breaks: 'The bytes of what was answered stay in the window.',
     file: 'src/delivery/in-flight-window.ts',
-    find: 'if (this.#entries.delete(entry)) this.#bytes -= entryBytes(entry);',
-    replace: 'this.#entries.delete(entry);',
+    find: '    this.#bytes -= entryBytes(entry);\n    this.#share',
+    replace: '    this.#share',
     tests: [unit('delivery/lane-paths.test.ts')],
   },
   {

@@ -1,4 +1,4 @@
-import { type Mutant, unit } from './mutant.ts';
+import { contract, type Mutant, unit } from './mutant.ts';
 
 /** What is broken about messages that leave their lane unconfirmed: parked, given up, lost, and how that is told. */
 export const DEPARTURE_MUTANTS: readonly Mutant[] = [
@@ -14,8 +14,8 @@ export const DEPARTURE_MUTANTS: readonly Mutant[] = [
     name: 'settled-before-it-is-parked',
     breaks: 'The record of a message goes before it is parked or named.',
     file: 'src/delivery/departures.ts',
-    find: '    this.#underWay.add(entry);\n    try {',
-    replace: '    this.#underWay.add(entry);\n    this.settle(entry);\n    try {',
+    find: '    this.#share.force(bytes);\n    try {',
+    replace: '    this.settle(entry);\n    try {',
     tests: [unit('delivery/departures.test.ts')],
   },
   {
@@ -47,8 +47,8 @@ export const DEPARTURE_MUTANTS: readonly Mutant[] = [
     name: 'damage-settled-before-it-is-named',
     breaks: 'Records that the store has lost count as settled before the gap manifest has them.',
     file: 'src/delivery/departures.ts',
-    find: "    await gaps.record({ lane, reason: 'damaged', bytes: 0, ...gap });",
-    replace: "    void gaps.record({ lane, reason: 'damaged', bytes: 0, ...gap });",
+    find: "    await gaps.record({ lane, reason: 'damaged'",
+    replace: "    void gaps.record({ lane, reason: 'damaged'",
     tests: [unit('delivery/departures.test.ts')],
   },
   {
@@ -62,9 +62,9 @@ export const DEPARTURE_MUTANTS: readonly Mutant[] = [
   {
     name: 'released-twice',
     breaks: 'Two releases at the same time release one message twice.',
-    file: 'src/delivery/departures.ts',
-    find: '    const done = this.#emptying.then(task);',
-    replace: '    const done = task();',
+    file: 'src/delivery/lane-budgets.ts',
+    find: 'const done = this.#working.then(task);',
+    replace: 'const done = task();',
     tests: [unit('delivery/departures.test.ts')],
   },
   {
@@ -122,5 +122,38 @@ export const DEPARTURE_MUTANTS: readonly Mutant[] = [
     find: '  if (first.run !== second.run) return undefined;\n',
     replace: '',
     tests: [unit('delivery/gap-manifest.test.ts')],
+  },
+  {
+    name: 'lost-answer-forgotten',
+    breaks:
+      'A gap does not say that its messages may have been delivered before their answer was lost.',
+    file: 'src/delivery/outlet.ts',
+    find: '      this.#parts.suspects.add(entry);\n',
+    replace: '',
+    tests: [unit('delivery/suspects.test.ts')],
+  },
+  {
+    name: 'earlier-run-not-suspect',
+    breaks: 'A gap of what an earlier run left says for certain that it was not delivered.',
+    file: 'src/delivery/lane.ts',
+    find: 'new Suspects(log.endOffset)',
+    replace: 'new Suspects(log.lowWaterMark)',
+    tests: [unit('delivery/suspects.test.ts')],
+  },
+  {
+    name: 'gaps-joined-over-a-doubt',
+    breaks: 'What was surely not delivered and what may have been become one event.',
+    file: 'src/delivery/gap-manifest.ts',
+    find: '  if (first.uncertain !== second.uncertain) return undefined;\n',
+    replace: '',
+    tests: [unit('delivery/gap-manifest.test.ts'), unit('delivery/suspects.test.ts')],
+  },
+  {
+    name: 'doubt-lost-in-the-parking-place',
+    breaks: 'A message that is parked again is named as surely not delivered.',
+    file: 'src/store/parked.ts',
+    find: '    ...(before.uncertain === true ? { uncertain: true } : {}),\n',
+    replace: '',
+    tests: [contract('lane-log-level.test.ts')],
   },
 ];

@@ -46,8 +46,8 @@ export const EDGE_MUTANTS: readonly Mutant[] = [
     name: 'puback-out-of-order',
     breaks: 'PUBACKs leave in the order in which messages become safe.',
     file: 'src/mqtt/completion-queue.ts',
-    find: '    this.isSettled = true;\n    this.#onSettled();',
-    replace: '    this.isSettled = true;\n    this.release(this.error);',
+    find: '  safe(): void {\n    this.isSettled = true;\n    this.#onSettled(true);',
+    replace: '  safe(): void {\n    this.isSettled = true;\n    this.release(this.error);',
     tests: [integration('mqtt-puback.test.ts')],
   },
   {
@@ -202,5 +202,13 @@ export const EDGE_MUTANTS: readonly Mutant[] = [
     find: '    this.#lastSeqs.set(lane.name, lane.lastSeq);\n',
     replace: '',
     tests: [withGateway('e2e', 'reload.test.ts', 'back again it goes on counting')],
+  },
+  {
+    name: 'accepted-behind-a-refusal',
+    breaks: 'A message behind one that was refused arrives ahead of it.',
+    file: 'src/mqtt/ack-gate.ts',
+    find: '    if (packet.qos > 0 && publisher.queue.hasFailed) return;\n',
+    replace: '',
+    tests: [integration('mqtt-puback.test.ts')],
   },
 ];
