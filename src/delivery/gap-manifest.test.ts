@@ -130,6 +130,7 @@ test.each([
   ['another epoch', gap(2, { epoch: 2 })],
   ['another run', gap(2, { run: 'cccccccccccccccc' })],
   ['another detail', gap(2, { detail: 'because' })],
+  ['a doubt whether it was delivered', gap(2, { uncertain: true })],
   ['no range', { lane: 'a', reason: 'damaged', count: 4, bytes: 0 } satisfies Gap],
 ])('gaps stay two for %s', async (_why, second) => {
   const { gaps, told } = manifest();
