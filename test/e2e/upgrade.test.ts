@@ -25,6 +25,7 @@ interface Expected {
   readonly telemetry: readonly Acknowledged[];
   readonly alarms: readonly Acknowledged[];
   readonly parked: readonly Acknowledged[];
+  /** One of telemetry, of which the device has no PUBCOMP. */
   readonly qos2: Acknowledged & { readonly clientId: string; readonly packetId: number };
 }
 
@@ -106,7 +107,7 @@ function expectOld(messages: ConsumeMessage[], lane: string, all: readonly Ackno
 test('a store of 0.1.0 drains in order and under its old ids, and what comes after has new ones', async () => {
   const expected: Expected = JSON.parse(await readFile(`${FIXTURE}/expected.json`, 'utf8'));
   const { mqttPort, adminPort, received } = await upgrade();
-  const telemetry = [...expected.telemetry, expected.qos2];
+  const { telemetry } = expected;
 
   await eventually(() => {
     expect(received.of('telemetry').length).toBeGreaterThanOrEqual(telemetry.length);
@@ -115,7 +116,7 @@ test('a store of 0.1.0 drains in order and under its old ids, and what comes aft
   expectOld(received.of('telemetry'), 'telemetry', telemetry);
   expectOld(received.of('alarms'), 'alarms', expected.alarms);
   expect(received.of('telemetry').map(({ fields }) => fields.routingKey)).toEqual(
-    expected.telemetry.map((one) => one.routingKey).concat('d9.q2'),
+    telemetry.map((one) => one.routingKey),
   );
   for (const { properties } of received.of('alarms')) {
     expect(properties).toMatchObject({
