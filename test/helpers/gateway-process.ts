@@ -70,9 +70,18 @@ export class GatewayProcess {
   }
 
   /** Resident memory of node, in bytes. */
-  async rssBytes(): Promise<number> {
+  rssBytes(): Promise<number> {
+    return this.#statusBytes('VmRSS');
+  }
+
+  /** Of it what is no file: the pages of LevelDB's tables, which are mapped, the system can take back at any time. */
+  anonymousBytes(): Promise<number> {
+    return this.#statusBytes('RssAnon');
+  }
+
+  async #statusBytes(field: string): Promise<number> {
     const status = await readFile(`/proc/${this.pid}/status`, 'utf8');
-    const kib = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
+    const kib = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1];
     if (kib === undefined) throw new Error(`process ${this.pid} has no resident memory`);
     return Number(kib) * 1024;
   }
