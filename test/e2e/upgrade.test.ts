@@ -54,6 +54,7 @@ async function upgrade() {
   await cp(`${FIXTURE}/store`, `${dir}/data`, { recursive: true });
   const queue = (kind: string) => ({ name: `${name}-${kind}`, type: 'classic' });
   const exchange = { name, type: 'topic' };
+  // Each lane binds it: one that opened before would have its messages returned.
   const queues = [{ ...queue('lanes'), bindingKey: '#' }];
   const config = {
     gateway: { id: 'fixture-site' },
@@ -70,8 +71,14 @@ async function upgrade() {
         exchange,
         queues,
       },
-      { name: 'alarms', filter: 'devices/+device/alarms', routingKey: `\${device}`, exchange },
-      { name: 'long', filter: 'long/#rest', routingKey: `\${rest}`, exchange },
+      {
+        name: 'alarms',
+        filter: 'devices/+device/alarms',
+        routingKey: `\${device}`,
+        exchange,
+        queues,
+      },
+      { name: 'long', filter: 'long/#rest', routingKey: `\${rest}`, exchange, queues },
     ],
   };
   const gateway = await startGateway({ config, dir });
