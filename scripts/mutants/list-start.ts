@@ -78,7 +78,7 @@ export const START_MUTANTS: readonly Mutant[] = [
     name: 'epoch-set-back',
     breaks: 'A database that was lost sets the epoch back, although the checkpoint knows it.',
     file: 'src/store/run-start.ts',
-    find: 'Math.max(contents.epoch, witness?.epoch ?? 0)',
+    find: 'Math.max(contents.epoch, witness?.epoch ?? 0, ...runs.keys())',
     replace: 'contents.epoch',
     tests: [contract('store-emptied.test.ts')],
   },
@@ -93,9 +93,9 @@ export const START_MUTANTS: readonly Mutant[] = [
   {
     name: 'run-not-stored',
     breaks: 'A message that was stored comes with another message-id than it was published with.',
-    file: 'src/store/record.ts',
-    find: '  record.set(written.bytesOf(message.run), at);',
-    replace: '  record.set(written.bytesOf(undefined), at);',
+    file: 'src/store/record-texts.ts',
+    find: "run === undefined ? Buffer.alloc(RUN_BYTES) : Buffer.from(run, 'hex')",
+    replace: 'Buffer.alloc(RUN_BYTES)',
     tests: [unit('store/record.test.ts')],
   },
   {

@@ -57,7 +57,7 @@ test('a wrong clock that is set right is told', async () => {
 });
 
 test('the system is asked less and less often as long as it confirms nothing, and anew after each step', async () => {
-  const made = await world({ isSynced: undefined });
+  const made = await world({ isSynced: false });
   await made.advance(15_000);
   expect(counted(made)).toEqual([0, 2_000, 6_000, 14_000]);
   await made.advance(2 * 3_600_000);
@@ -66,6 +66,14 @@ test('the system is asked less and less often as long as it confirms nothing, an
   made.wallErrorMs = DAY_MS;
   await made.advance(4_000);
   expect(counted(made)).toEqual([0, 2_000]);
+});
+
+test('a system that cannot tell is asked every five minutes only', async () => {
+  const made = await world({ isSynced: undefined });
+  await made.advance(299_000);
+  expect(counted(made)).toEqual([0]);
+  await made.advance(10_000);
+  expect(made.askedMs).toHaveLength(2);
 });
 
 test('an answer that took a step of the clock to come is asked for again', async () => {

@@ -139,7 +139,8 @@ export class GatewayClock {
     if (Math.abs(aheadMs(now) - aheadMs(before)) > STEP_MS) return; // the next look asks again
     if (isSynced === true) judge.confirm(now);
     this.#tellQuality();
-    if (this.quality !== 'unsynced') this.#pauseMs = LONGEST_PAUSE_MS;
+    // Where nothing can tell there is nothing to wait for; and each question costs a process, which stops this one for a moment.
+    if (isSynced === undefined || this.quality !== 'unsynced') this.#pauseMs = LONGEST_PAUSE_MS;
     this.#askAtMs = now.elapsedMs + this.#pauseMs;
     this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS);
     notes.look();

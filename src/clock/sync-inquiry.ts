@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { stat } from 'node:fs/promises';
+import { access, constants, stat } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
 
 /**
  * Asks the system whether its clock is synchronised. Resolves with undefined where nothing can tell that; never
@@ -44,15 +45,28 @@ async function askTimesyncd(): Promise<boolean | undefined> {
 }
 
 /** What the command printed; undefined when it is not there, fails or takes too long. */
-function output(
+async function output(
   command: string,
   args: readonly string[],
   signal: AbortSignal,
 ): Promise<string | undefined> {
+  // That it is not there would be found out only in the new process, and making one stops this one for a while.
+  if (!(await isOnPath(command))) return undefined;
   const options = { signal, timeout: ANSWER_LIMIT_MS, killSignal: 'SIGKILL' } as const;
   return new Promise((resolve) => {
     execFile(command, args, options, (error, stdout) => {
       resolve(error === null ? stdout.trim() : undefined);
     });
   });
+}
+
+async function isOnPath(command: string): Promise<boolean> {
+  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
+    const isThere = await access(join(folder, command), constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (isThere) return true;
+  }
+  return false;
 }

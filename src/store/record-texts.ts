@@ -1,6 +1,8 @@
 import { MemoryBound } from '../shared/memory-bound.ts';
 import type { LaneMessage } from '../shared/message.ts';
 
+/** The run in front of all of it. */
+const RUN_BYTES = 8;
 /** Lengths in front of the texts: gateway id u8, topic, client id and username u16 each, routing key u8. */
 const LENGTHS_BYTES = 1 + 2 + 2 + 2 + 1;
 /** Memory for the texts that are remembered, over all lanes, roughly: those of 12,000 topics. */
@@ -12,14 +14,17 @@ const MOST_BYTES = 512;
 /** Memory for what is remembered is taken in pieces of this size. */
 const PAGE_BYTES = 4 * 1024;
 
-type Texts = Pick<LaneMessage, 'gatewayId' | 'topic' | 'clientId' | 'username' | 'routingKey'>;
+type Texts = Pick<
+  LaneMessage,
+  'run' | 'gatewayId' | 'topic' | 'clientId' | 'username' | 'routingKey'
+>;
 
 interface Encoded {
   readonly texts: Texts;
   readonly bytes: Buffer;
 }
 
-/** The texts of a record, as they stand in it, remembered by topic: devices say the same again and again. */
+/** The run and the texts of a record, as they stand in it, remembered by topic: devices say the same again and again. */
 export class RecordTexts {
   readonly #byTopic = new Map<string, Encoded>();
   #page: Buffer = Buffer.alloc(0);
@@ -29,9 +34,10 @@ export class RecordTexts {
     if (known !== undefined && isSame(known.texts, message)) return known.bytes;
     const encoded = encodeTexts(message);
     if (encoded.length > MOST_BYTES) return encoded;
-    const { gatewayId, topic, clientId, username, routingKey } = message;
+    const { run, gatewayId, topic, clientId, username, routingKey } = message;
     const named = username === undefined ? {} : { username };
-    const texts = { gatewayId, topic, clientId, routingKey, ...named };
+    const numbered = run === undefined ? {} : { run };
+    const texts = { gatewayId, topic, clientId, routingKey, ...named, ...numbered };
     const bytes = this.#keep(encoded);
     const size = bytes.length + TEXTS_MEMORY_BYTES;
     remembered.remember(this.#byTopic, topic, { texts, bytes }, size);
@@ -48,8 +54,9 @@ export class RecordTexts {
   }
 }
 
-/** The texts of one message, as they stand in its record. */
-export function encodeTexts({ gatewayId, topic, clientId, username, routingKey }: Texts): Buffer {
+/** The run and the texts of one message, as they stand in its record. */
+export function encodeTexts(message: Texts): Buffer {
+  const { run, gatewayId, topic, clientId, username, routingKey } = message;
   const texts = [gatewayId, topic, clientId, username ?? '', routingKey].map((text) =>
     Buffer.from(text, 'utf8'),
   );
@@ -62,7 +69,8 @@ export function encodeTexts({ gatewayId, topic, clientId, username, routingKey }
   at = lengths.writeUInt16BE(client, at);
   at = lengths.writeUInt16BE(user, at);
   lengths.writeUInt8(key, at);
-  return Buffer.concat([lengths, ...texts]);
+  const runBytes = run === undefined ? Buffer.alloc(RUN_BYTES) : Buffer.from(run, 'hex');
+  return Buffer.concat([runBytes, lengths, ...texts]);
 }
 
 function isSame(one: Texts, other: Texts): boolean {
@@ -70,6 +78,7 @@ function isSame(one: Texts, other: Texts): boolean {
     one.clientId === other.clientId &&
     one.routingKey === other.routingKey &&
     one.username === other.username &&
+    one.run === other.run &&
     one.gatewayId === other.gatewayId
   );
 }

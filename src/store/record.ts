@@ -3,7 +3,7 @@ import { GatewayError } from '../shared/errors.ts';
 import type { Draft, LaneMessage, MessageProperties, QoS } from '../shared/message.ts';
 import { parsedProperties } from './record-properties.ts';
 import { encodeTexts } from './record-texts.ts';
-import { RunBytes } from './run-bytes.ts';
+import { RunsRead } from './runs-read.ts';
 
 /**
  * One stored message:
@@ -35,13 +35,11 @@ const FLAG_USERNAME = 0b1_0000;
 const FLAG_RELEASED = 0b10_0000;
 const FLAG_PROPERTIES = 0b100_0000;
 const NO_PROPERTIES: Buffer = Buffer.alloc(0);
-/** Two, as a drain of an earlier run decodes while this run encodes. */
-const written = new RunBytes();
-const read = new RunBytes();
+const runs = new RunsRead();
 
 /**
  * Serialises a message for the value of `key`; `isReleased`: it was parked, and stands behind younger ones.
- * `texts` are those of the message, for a caller that has them encoded.
+ * `texts` are its run and its texts, for a caller that has them encoded.
  */
 export function encodeRecord(
   key: Buffer,
@@ -52,7 +50,7 @@ export function encodeRecord(
   const { payload, amqp } = message;
   const properties = encodeProperties(amqp);
   const record = Buffer.allocUnsafe(
-    NUMBERS_BYTES + texts.length + properties.length + payload.length,
+    NUMBERS_BYTES - RUN_BYTES + texts.length + properties.length + payload.length,
   );
   record[4] = LAYOUT;
   record[5] = flagsOf(message) | (isReleased ? FLAG_RELEASED : 0);
@@ -60,8 +58,6 @@ export function encodeRecord(
   at = record.writeUIntBE(message.seq, at, 6);
   at = record.writeUIntBE(message.receivedAtMs, at, 6);
   at = record.writeUIntBE(message.elapsedMs ?? NOT_KNOWN_MS, at, 6);
-  record.set(written.bytesOf(message.run), at);
-  at += RUN_BYTES;
   record.set(texts, at);
   at += texts.length;
   if (properties.length > 0) record.set(properties, at);
@@ -127,7 +123,7 @@ function hasProperties(record: Buffer): boolean {
 function addRun(message: Draft<LaneMessage>, record: Buffer): void {
   const elapsedMs = record.readUIntBE(OLD_NUMBERS_BYTES, 6);
   if (elapsedMs !== NOT_KNOWN_MS) message.elapsedMs = elapsedMs;
-  const run = read.runIn(record, OLD_NUMBERS_BYTES + 6);
+  const run = runs.runIn(record, OLD_NUMBERS_BYTES + 6);
   if (run !== undefined) message.run = run;
 }
 

@@ -58,13 +58,13 @@ export async function planRun(
   contents: Contents,
   { witness, unverified }: RunFindings,
 ): Promise<RunStart> {
-  const lastEpoch = Math.max(contents.epoch, witness?.epoch ?? 0);
+  const runs = await readRunNotes(db);
+  const lastEpoch = Math.max(contents.epoch, witness?.epoch ?? 0, ...runs.keys());
   const epoch = lastEpoch + 1;
   const serial = Math.max(contents.serial, witness?.serial ?? 0) + 1;
   const laneNumbers = new Map(contents.laneNumbers);
   for (const { name, number } of witness?.lanes ?? []) laneNumbers.set(name, number);
   const ends = await readSealed(db, CLEAN_END_KEY);
-  const runs = await readRunNotes(db);
   const previousRuns = lastEpoch === 0 ? [] : untoldRuns(lastEpoch, ends, runs.get(lastEpoch)?.run);
   const run = randomBytes(RUN_BYTES).toString('hex');
   runs.set(epoch, { epoch, run, ...(unverified === undefined ? {} : { unverified }) });

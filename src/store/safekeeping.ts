@@ -140,8 +140,7 @@ export class Safekeeping {
       if (await moveIfThere(this.#beforeOpen, `${known}.${this.#later + 1}`)) this.#later += 1;
       return known;
     }
-    const folder = join(this.#folder, 'quarantine', new Date().toISOString().replaceAll(':', '-'));
-    await mkdir(join(this.#folder, 'quarantine'), { recursive: true });
+    const folder = await this.#newFolder();
     const isMoved =
       (await moveIfThere(this.#beforeOpen, folder)) || (await moveIfThere(this.#lastOpen, folder));
     if (!isMoved) await mkdir(folder, { recursive: true });
@@ -149,6 +148,17 @@ export class Safekeeping {
     for (const name of await dataFiles(this.#database))
       await linkOrCopy(join(this.#database, name), join(folder, name)).catch(() => undefined);
     return folder;
+  }
+
+  /** Named by the time; a clock that was set back may give a name that is there already. */
+  async #newFolder(): Promise<string> {
+    const quarantine = join(this.#folder, 'quarantine');
+    await mkdir(quarantine, { recursive: true });
+    const there = new Set(await readdir(quarantine));
+    const time = new Date().toISOString().replaceAll(':', '-');
+    let name = time;
+    for (let nth = 2; there.has(name); nth += 1) name = `${time}-${nth}`;
+    return join(quarantine, name);
   }
 }
 
