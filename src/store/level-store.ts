@@ -141,12 +141,13 @@ export class LevelStore implements MessageStore {
   async open(): Promise<void> {
     this.#witness = await this.#checkpoint.read();
     const opened = await this.#mending.start(this.#witness);
+    const unverified = this.#unverifiedBy(opened);
     try {
-      await this.#beginRun(opened);
+      await this.#beginRun(opened, unverified);
     } catch (error) {
       await this.#db.close();
       if (error instanceof GatewayError) throw error;
-      await this.#beginRunOnFullDisk();
+      await this.#beginRunOnFullDisk(unverified);
     }
     this.#isOpen = true;
     await this.#measure();
@@ -264,12 +265,18 @@ export class LevelStore implements MessageStore {
     if (lastSeqs !== undefined) await this.#runs.end(lastSeqs);
   }
 
-  async #beginRun({ contents, isMended }: Opened): Promise<void> {
+  /** What may be gone uncounted, now that it is open: nothing when the checkpoint tells, or when it is new. */
+  #unverifiedBy({ contents, isMended }: Opened): RunNote['unverified'] | undefined {
+    if (this.#witness !== undefined) return undefined;
+    if (contents.epoch > 0) return 'ends';
+    return isMended || this.#checkpoint.isUnreadable ? 'all' : undefined;
+  }
+
+  async #beginRun(
+    { contents }: Opened,
+    unverified: RunNote['unverified'] | undefined,
+  ): Promise<void> {
     await checkFormat(this.#db, this.#config.path);
-    const hasStored = contents.epoch > 0;
-    const existed = hasStored || isMended || this.#checkpoint.isUnreadable;
-    const isUnverified = existed && this.#witness === undefined;
-    const unverified = !isUnverified ? undefined : hasStored ? 'ends' : 'all';
     const run = await planRun(this.#db, contents, { witness: this.#witness, unverified });
     this.#runs.begin(run);
     this.#serial = run.serial;
@@ -277,18 +284,22 @@ export class LevelStore implements MessageStore {
     await this.#writer.begin();
     await writeFile(join(this.#config.path, 'owner'), String(process.pid)).catch(() => undefined);
     if (unverified === undefined) return;
-    const detail = hasStored
-      ? 'there is no checkpoint: if the end of a log is missing, it is not known'
-      : 'there is neither a database nor a checkpoint that can be read: what was stored is gone, uncounted';
+    const detail =
+      unverified === 'ends'
+        ? 'there is no checkpoint: if the end of a log is missing, it is not known'
+        : 'there is neither a database nor a checkpoint that can be read: what was stored is gone, uncounted';
     this.#events.onFinding({ kind: 'tail-unverified', detail });
   }
 
-  /** There was room to open, not to write: the ballast's room is for this. */
-  async #beginRunOnFullDisk(): Promise<void> {
+  /**
+   * There was room to open, not to write: the ballast's room is for this. What the first try left behind is no sign of
+   * an earlier run, so what is unverified is what it was before that.
+   */
+  async #beginRunOnFullDisk(unverified: RunNote['unverified'] | undefined): Promise<void> {
     await this.#room.releaseBallast();
     const opened = await this.#mending.start(this.#witness);
     try {
-      await this.#beginRun(opened);
+      await this.#beginRun(opened, unverified);
     } catch (error) {
       await this.#db.close();
       throw error instanceof GatewayError ? error : unusableError(this.#config.path, error);

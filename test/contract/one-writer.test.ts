@@ -19,8 +19,8 @@ const NOTE: ParkNote = {
   attempts: 1,
 };
 
-/** Which call fails next: any that writes, or only a deletion of a range. */
-type Armed = 'any' | 'clear' | undefined;
+/** Which call fails next: any that writes, only a deletion of a range, or a write that reaches the disk all the same. */
+type Armed = 'any' | 'clear' | 'landed' | undefined;
 
 const disk = vi.hoisted(() => ({
   armed: undefined as Armed,
@@ -53,8 +53,15 @@ vi.mock('../../src/store/writer/handle.ts', async (importOriginal) => {
     const batch = (): ReturnType<typeof makeBatch> => {
       const made = makeBatch();
       const write = made.write.bind(made);
-      made.write = async (options?: object) =>
-        (await isLost('write')) ? made.close() : write({ ...options });
+      made.write = async (options?: object) => {
+        if (disk.armed === 'landed') {
+          disk.armed = undefined;
+          disk.failures += 1;
+          await write({ ...options });
+          throw new Error('the disk fails');
+        }
+        return (await isLost('write')) ? made.close() : write({ ...options });
+      };
       return made;
     };
     const clearing = async (...args: Parameters<typeof clear>): Promise<void> =>
@@ -255,4 +262,14 @@ test('a start whose first write fails writes it again before it goes on', async 
   expect(next.epoch).toBe(2);
   expect(await seqsIn(await next.lane(LANE))).toEqual(new Set([1, 2, 3]));
   await next.close();
+});
+
+test('a new store whose first write fails and is there all the same tells no loss', async () => {
+  disk.armed = 'landed';
+  const findings: unknown[] = [];
+  const store = await openStore(await tempDir('store'), findings);
+  expect(disk.failures).toBe(1);
+  expect(findings).toEqual([]);
+  expect(store.unverified).toEqual([]);
+  await store.close();
 });
