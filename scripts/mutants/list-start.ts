@@ -70,8 +70,8 @@ export const START_MUTANTS: readonly Mutant[] = [
     name: 'emptied-store-not-noticed',
     breaks: 'A store whose files are all empty is taken for a new one.',
     file: 'src/store/level-store.ts',
-    find: 'const existed = hasStored || isMended || this.#checkpoint.isUnreadable;',
-    replace: 'const existed = hasStored;',
+    find: "return isMended || this.#checkpoint.isUnreadable ? 'all' : undefined;",
+    replace: 'return undefined;',
     tests: [contract('store-emptied.test.ts')],
   },
   {
