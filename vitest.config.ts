@@ -2,6 +2,9 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
 const isSoak = process.env['TIDEGATE_SOAK'] === '1';
 
+/** Some start processes, which takes seconds on a machine that does other work as well. */
+const PATIENCE_MS = 20_000;
+
 const heavy = {
   testTimeout: isSoak ? 3_600_000 : 120_000,
   hookTimeout: 120_000,
@@ -17,7 +20,13 @@ const after = (groupOrder: number): { sequence: { groupOrder: number } } => ({
 const config: ViteUserConfig = defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['{src,firmware-sim,scripts}/**/*.test.ts'] } },
+      {
+        test: {
+          name: 'unit',
+          include: ['{src,firmware-sim,scripts}/**/*.test.ts'],
+          testTimeout: PATIENCE_MS,
+        },
+      },
       {
         test: { name: 'contract', include: ['test/contract/**/*.test.ts'], ...heavy, ...after(1) },
       },
