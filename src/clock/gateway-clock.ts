@@ -56,7 +56,7 @@ export class GatewayClock {
     this.#zeroMs = -parts.clocks.monotonicMs();
   }
 
-  /** Goes on where the earlier runs of that open store ended, and begins to watch the wall clock. Writes nothing yet. */
+  /** Goes on where the earlier runs of that open store ended, notes that this run has begun, and begins to watch the wall clock. */
   async open(store: RunStore): Promise<void> {
     const { clocks, hasBacklog } = this.#parts;
     const bootId = await clocks.bootId();
@@ -76,6 +76,8 @@ export class GatewayClock {
     });
     const opened = { judge, notes, ages };
     this.#opened = opened;
+    // At once, with what a start writes anyway: a small key amid the records of a backlog makes LevelDB write them again.
+    await notes.write();
     this.#timer = setInterval(() => this.#look(opened), LOOK_EVERY_MS);
     void this.#ask(opened);
   }
