@@ -124,7 +124,7 @@ async function readPatiently(path: string): ReturnType<typeof readWitness> {
     try {
       return await readWitness(path);
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+      if (isMissing(error)) return undefined;
       await delay(READ_PAUSE_MS);
     }
   }
@@ -134,8 +134,12 @@ async function readPatiently(path: string): ReturnType<typeof readWitness> {
 function isThere(path: string): Promise<boolean> {
   return stat(path).then(
     () => true,
-    (error: unknown) => !(error instanceof Error && 'code' in error && error.code === 'ENOENT'),
+    (error: unknown) => !isMissing(error),
   );
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
 
 /** Positions matter, so not for appending; made if it is not there, never emptied. */
